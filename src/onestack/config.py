@@ -1,0 +1,161 @@
+"""Settings: one TOML file, few options, each with a good default, all checked at start.
+
+The file is `onestack.toml` in the state directory. Three of the options can also be given in the
+environment, because they choose *which* cloud a command means: ONESTACK_STATE, ONESTACK_PORT_OFFSET and
+ONESTACK_HYPERVISOR. An unknown key or a wrong type is an error that names the key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+# The ports that people know. The catalog is made from this table; every one moves by `port_offset`.
+PORTS: dict[str, int] = {
+    "identity": 5000,
+    "identity-admin": 35357,
+    "image": 9292,
+    "compute": 8774,
+    "metadata": 8775,
+    "placement": 8778,
+    "network": 9696,
+    "console": 6080,
+}
+
+Hypervisor = Literal["auto", "kvm", "qemu", "fake"]
+
+
+class ConfigError(Exception):
+    """A setting is missing or wrong; the message names it and says what is allowed."""
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[network]` table."""
+
+    # The external network `public`. Its first address is the host's, on the bridge br-ex; the rest are for
+    # routers and floating IPs.
+    external_cidr: str = "172.24.4.0/24"
+    dns_servers: list[str] = msgspec.field(default_factory=list)  # empty: those of the host's resolv.conf
+    mtu: int = 1500  # of the underlay; tenant networks get 58 less (geneve)
+
+
+class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[compute]` table. Ratios are those of placement's inventories."""
+
+    cpu_allocation_ratio: float = 4.0
+    ram_allocation_ratio: float = 1.0
+    disk_allocation_ratio: float = 1.0
+    reserved_host_memory_mb: int = 512
+    fake_hosts: int = 1  # how many hosts one agent plays with the fake hypervisor
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set. `state` is where the cloud lives; all paths below derive from it."""
+
+    state: str = ""
+    host: str = ""  # this machine's name as a hypervisor; empty: its hostname
+    bind: str = "127.0.0.1"  # address that the APIs listen on
+    public_host: str = ""  # name or address in the catalog; empty: `bind`, or 127.0.0.1 when that is a wildcard
+    port_offset: int = 0
+    region: str = "RegionOne"
+    database: str = ""  # SQLAlchemy URL; empty: SQLite in the state directory
+    hypervisor: Hypervisor = "auto"
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    threads: int = 16  # request handlers that run at once
+    network: Network = msgspec.field(default_factory=Network)
+    compute: Compute = msgspec.field(default_factory=Compute)
+
+    @property
+    def root(self) -> Path:
+        return Path(self.state)
+
+    @property
+    def hostname(self) -> str:
+        return self.host or socket.gethostname()
+
+    @property
+    def endpoint_host(self) -> str:
+        if self.public_host:
+            return self.public_host
+        return "127.0.0.1" if self.bind in ("0.0.0.0", "::", "") else self.bind  # noqa: S104
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.path('db', 'onestack.sqlite')}"
+
+    def path(self, *parts: str) -> Path:
+        """A path below the state directory, e.g. `path("run", "agent.sock")`."""
+        return self.root.joinpath(*parts)
+
+    def port(self, service: str) -> int:
+        return PORTS[service] + self.port_offset
+
+    def url(self, service: str) -> str:
+        """The public root URL of a service, without a trailing slash: `http://127.0.0.1:8774`."""
+        return f"http://{self.endpoint_host}:{self.port(service)}"
+
+
+def default_state() -> str:
+    """Root's cloud is the machine's; anybody else's lives in their home."""
+    if os.geteuid() == 0:
+        return "/var/lib/onestack"
+    return os.path.join(os.path.expanduser("~"), ".local", "share", "onestack")
+
+
+def load(
+    state: str | None = None, *, port_offset: int | None = None, hypervisor: str | None = None
+) -> Settings:
+    """Read the settings of one cloud: arguments beat the environment, which beats the file, which beats defaults.
+
+    Raises ConfigError with a message for the user.
+    """
+    directory = os.path.abspath(state or os.environ.get("ONESTACK_STATE") or default_state())
+    file = os.path.join(directory, "onestack.toml")
+    values: dict[str, object] = {}
+    if os.path.exists(file):
+        try:
+            with open(file, "rb") as handle:
+                values = tomllib.load(handle)
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise ConfigError(f"{file}: {error}") from error
+    if "state" in values:
+        raise ConfigError(f"{file}: `state` is where this file is; choose it with --state or ONESTACK_STATE")
+    values["state"] = directory
+    offset = port_offset if port_offset is not None else os.environ.get("ONESTACK_PORT_OFFSET")
+    if offset not in (None, ""):
+        values["port_offset"] = offset
+    chosen = hypervisor or os.environ.get("ONESTACK_HYPERVISOR")
+    if chosen:
+        values["hypervisor"] = chosen
+    try:
+        settings = msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    check(settings)
+    return settings
+
+
+def check(settings: Settings) -> None:
+    """Refuse values that would only fail later. Raises ConfigError."""
+    highest = 65535 - max(PORTS.values())
+    if not 0 <= settings.port_offset <= highest:
+        raise ConfigError(f"port_offset must be from 0 to {highest}, not {settings.port_offset}")
+    try:
+        external = ipaddress.ip_network(settings.network.external_cidr)
+    except ValueError as error:
+        raise ConfigError(f"network.external_cidr: {error}") from error
+    if external.num_addresses < 8:
+        raise ConfigError("network.external_cidr is too small: it must hold at least 8 addresses")
+    if not 1280 <= settings.network.mtu <= 65535:
+        raise ConfigError(f"network.mtu must be from 1280 to 65535, not {settings.network.mtu}")
+    if settings.threads < 1:
+        raise ConfigError("threads must be at least 1")
+    if settings.compute.fake_hosts < 1:
+        raise ConfigError("compute.fake_hosts must be at least 1")

@@ -1,0 +1,1 @@
+"""What every service stands on: HTTP, database, auth context, policy, operations, quota, paging, ids and time."""
