@@ -16,6 +16,16 @@ that belongs to one host, and is answered only with what is bound to that host.
 
 The agent is level-triggered: a ServerSpec says how things must be, never what to do next. Every message is
 idempotent; an agent or a server may die between any two of them.
+
+- A token belongs to one agent. An agent is one host, except with the fake hypervisor, where it says hello once for
+  each host that it plays (`compute.fake_hosts`); its work and its statuses cover all of them, ServerSpec.host says
+  which is meant.
+- What a host runs is ended by a spec with desired="absent" and by nothing else: not being in a full Work does not
+  delete. The server therefore sends such a spec also for each id in HostReport.servers that is not bound to the host
+  (the revision may be the current one, everything else may be left at its defaults).
+- A spec is answered with a status each time it is received. An operation that ended is not run again for the same
+  id, its result is only repeated. `power` stays "pending" until a server's create has defined it.
+- When a create fails, the agent removes what it had made, then reports failed with power="absent".
 """
 
 from __future__ import annotations
@@ -90,7 +100,7 @@ class OperationSpec(msgspec.Struct, kw_only=True):
 
     id: str
     action: str  # os-instance-actions names: create, start, stop, reboot, pause, unpause, suspend, resume, delete …
-    args: dict[str, Any] = {}  # reboot: {"type": "SOFT" | "HARD"}
+    args: dict[str, Any] = {}  # reboot: {"type": "SOFT" | "HARD"}; stop, reboot: {"timeout": seconds for the guest}
     request_id: str = ""
 
 
@@ -103,7 +113,8 @@ class ServerSpec(msgspec.Struct, kw_only=True):
     desired: Desired
     project_id: str = ""
     user_id: str = ""
-    hostname: str = ""
+    host: str = ""  # hostname of the host that it is bound to
+    hostname: str = ""  # of the guest
     operation: OperationSpec | None = None
     vcpus: int = 1
     memory_mb: int = 128
@@ -184,7 +195,7 @@ class ServerStatus(msgspec.Struct, kw_only=True):
     operation_id: str | None = None
     operation_state: Literal["running", "done", "failed"] | None = None
     fault: Fault | None = None
-    steps: list[StepEvent] = []
+    steps: list[StepEvent] = []  # all of the operation so far, not only the new ones
 
 
 class StatusReport(msgspec.Struct, kw_only=True):
