@@ -1,0 +1,1 @@
+"""Networks: Neutron's API, on an engine that moves the packets."""
