@@ -109,9 +109,7 @@ def default_state() -> str:
     return os.path.join(os.path.expanduser("~"), ".local", "share", "onestack")
 
 
-def load(
-    state: str | None = None, *, port_offset: int | None = None, hypervisor: str | None = None
-) -> Settings:
+def load(state: str | None = None, *, port_offset: int | None = None, hypervisor: str | None = None) -> Settings:
     """Read the settings of one cloud: arguments beat the environment, which beats the file, which beats defaults.
 
     Raises ConfigError with a message for the user.

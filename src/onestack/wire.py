@@ -6,7 +6,7 @@ that belongs to one host, and is answered only with what is bound to that host.
 | request | answer | meaning |
 |---|---|---|
 | POST /v1/hello, HostReport | Welcome | register the host, or refresh what it reports; sent at start and every minute |
-| GET /v1/work?after=N&wait=S | Work | blocks up to S seconds until something changed after revision N; N=0: everything |
+| GET /v1/work?after=N&wait=S | Work | blocks up to S seconds until something changed after revision N; 0: all |
 | POST /v1/status, StatusReport | {} | what became of objects; safe to send twice |
 | GET /v1/images/{image_id} | bytes | image data (with Range), only of images that a server on this host is made from |
 | GET /v1/servers/{server_id}/config-drive | ConfigDrive | the files of the config drive |
@@ -160,7 +160,10 @@ class Answer(msgspec.Struct, kw_only=True):
 
 
 class Work(msgspec.Struct, kw_only=True):
-    """What changed after the revision asked for; `full` when it is everything that is bound to the host."""
+    """What changed after the revision asked for; `full` when `servers` is everything that is bound to the host.
+
+    `networks` is always every network of this host: one that isn't in it has no server here any more.
+    """
 
     revision: int
     full: bool = False

@@ -1,0 +1,107 @@
+"""How one service speaks: its errors, its microversions, its request id headers.
+
+Each service subclasses Dialect once; core.http asks it and nothing else for anything that differs between services.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from onestack.core.errors import BadRequest, Fault, NotAcceptable
+
+Version = tuple[int, int]
+
+_REASONS = {
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    406: "Not Acceptable", 409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed",
+    413: "Request Entity Too Large", 415: "Unsupported Media Type", 416: "Requested Range Not Satisfiable",
+    422: "Unprocessable Entity", 428: "Precondition Required", 429: "Too Many Requests",
+    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+}  # fmt: skip
+
+
+def reason(status: int) -> str:
+    return _REASONS.get(status, "Error")
+
+
+class Dialect:
+    """The base: JSON errors in Keystone's form, no microversions."""
+
+    max_body = 1 << 20  # bytes of a JSON body
+    strict_content_type = False  # answer 415 to a body that doesn't say it is JSON
+    unauthenticated = "The request you have made requires authentication."
+    internal = "An unexpected error prevented the server from fulfilling your request."
+
+    def error(self, fault: Fault) -> dict[str, Any]:
+        """The body of an error answer."""
+        return {"error": {"code": fault.status, "title": reason(fault.status), "message": fault.message}}
+
+    def unauthorized(self) -> dict[str, Any]:
+        """The 401 body when there is no valid token. It is the auth middleware's in every service but Keystone,
+        which uses the same words."""
+        return {"error": {"code": 401, "title": "Unauthorized", "message": self.unauthenticated}}
+
+    def version(self, headers: Mapping[str, str]) -> Version:
+        """The microversion that a request asks for (header names in lower case). Raises NotAcceptable or BadRequest."""
+        return (0, 0)
+
+    def headers(self, request_id: str, version: Version) -> dict[str, str]:
+        """Headers on every answer."""
+        return {"x-openstack-request-id": request_id}
+
+    def invalid(self, path: str, message: str, value: Any = None) -> Fault:
+        """A body that doesn't fit the schema: `path` is dotted ("server.name"), `message` says what is expected."""
+        where = path or "body"
+        return BadRequest(f"Invalid input for field/attribute {where}. {message}")
+
+    def malformed(self) -> Fault:
+        return BadRequest(
+            "The server could not comply with the request since it is either malformed or otherwise incorrect."
+        )
+
+    def not_found(self, path: str) -> Fault:
+        """No such route."""
+        return Fault("The resource could not be found.", status=404)
+
+    def not_allowed(self) -> Fault:
+        return Fault("The method is not allowed for the requested URL.", status=405)
+
+
+_VERSION = re.compile(r"^([1-9]\d*|0)\.([1-9]\d*|0)$")
+
+
+class Microversions:
+    """`OpenStack-API-Version: <service> 2.53` as Nova, Cinder and Placement read it; also older headers."""
+
+    def __init__(self, service: str, minimum: Version, maximum: Version, legacy: str | None = None) -> None:
+        self.service, self.minimum, self.maximum, self.legacy = service, minimum, maximum, legacy
+
+    def parse(self, headers: Mapping[str, str]) -> Version:
+        text = self._asked(headers)
+        if text is None:
+            return self.minimum
+        if text == "latest":
+            return self.maximum
+        match = _VERSION.match(text)
+        if not match:
+            raise BadRequest(
+                f"API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum.",
+                kind="InvalidAPIVersionString",
+            )
+        version = (int(match[1]), int(match[2]))
+        if not self.minimum <= version <= self.maximum:
+            low, high = (f"{v[0]}.{v[1]}" for v in (self.minimum, self.maximum))
+            raise NotAcceptable(
+                f"Version {text} is not supported by the API. Minimum is {low} and maximum is {high}.",
+                extra={"min_version": low, "max_version": high},
+            )
+        return version
+
+    def _asked(self, headers: Mapping[str, str]) -> str | None:
+        for part in headers.get("openstack-api-version", "").split(","):
+            words = part.split()
+            if len(words) == 2 and words[0] == self.service:
+                return words[1]
+        return headers.get(self.legacy.lower()) if self.legacy else None

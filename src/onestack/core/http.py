@@ -1,0 +1,452 @@
+"""From a route table to an ASGI application.
+
+Falcon routes; what happens to a request is here, in one place for every service: request id, microversion, body
+limits, JSON, token, policy, schema, handler, rendering, errors in the service's dialect, one log line.
+
+Handlers are plain functions that run in a bounded pool of threads: `def show(req, project_id): ... return {...}`.
+What they return: a dict, list or Struct (rendered as JSON with the route's status), None (no body), or a Response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import urllib.parse
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import falcon
+import falcon.asgi
+import msgspec
+import sqlalchemy.exc
+
+from onestack.core.cloud import Cloud
+from onestack.core.context import Context
+from onestack.core.dialect import Dialect, Version
+from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable, UnsupportedMedia
+from onestack.core.policy import Policy, Target
+from onestack.core.routes import Route
+
+log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_INT64 = 1 << 63
+METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
+
+
+class Response:
+    """An answer that needs more than a body: another status, headers, raw bytes or a stream."""
+
+    __slots__ = ("body", "content_type", "headers", "status", "stream")
+
+    def __init__(
+        self,
+        body: Any = None,
+        status: int | None = None,
+        headers: dict[str, str] | None = None,
+        *,
+        content_type: str | None = None,
+        stream: AsyncIterator[bytes] | None = None,
+    ) -> None:
+        self.body = body  # JSON-able, or bytes that go as they are
+        self.status = status  # None: the route's
+        self.headers = headers or {}
+        self.content_type = content_type
+        self.stream = stream
+
+
+class Request:
+    """One request, as handlers see it."""
+
+    __slots__ = (
+        "_authorized", "_ctx", "_pool", "body", "cloud", "falcon", "id", "policy", "query", "route", "service", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self, service: Service, request: falcon.asgi.Request, request_id: str, pool: ThreadPoolExecutor
+    ) -> None:
+        self.service = service
+        self.cloud = service.cloud
+        self.policy = service.policy
+        self.falcon = request
+        self.id = request_id
+        self.query: list[tuple[str, str]] = urllib.parse.parse_qsl(request.query_string, keep_blank_values=True)
+        self.body: Any = None
+        self.version: Version = (0, 0)
+        self.route: Route
+        self._ctx: Context | None = None
+        self._authorized = False
+        self._pool = pool
+
+    @property
+    def ctx(self) -> Context:
+        """Who asks. Only public routes have nobody."""
+        if self._ctx is None:
+            raise Unauthorized(self.service.dialect.unauthenticated)
+        return self._ctx
+
+    @property
+    def ctx_or_none(self) -> Context | None:
+        return self._ctx
+
+    @property
+    def stream(self) -> Any:
+        """The body of a stream route: `await req.stream.read(n)`, or iterate over its chunks."""
+        return self.falcon.stream
+
+    @property
+    def method(self) -> str:
+        return str(self.falcon.method)
+
+    def header(self, name: str, default: str | None = None) -> str | None:
+        value = self.falcon.get_header(name)
+        return default if value is None else value
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port as the client spelled them, no trailing slash. Links are made from it."""
+        return f"{self.falcon.scheme}://{self.falcon.netloc}"
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The last value of a query parameter."""
+        value = default
+        for key, text in self.query:
+            if key == name:
+                value = text
+        return value
+
+    def get_all(self, name: str) -> list[str]:
+        return [text for key, text in self.query if key == name]
+
+    def get_int(self, name: str, default: int | None = None, *, minimum: int = 0) -> int | None:
+        """A whole number from the query. Raises BadRequest."""
+        text = self.get(name)
+        if text is None:
+            return default
+        try:
+            value = int(text)
+        except ValueError:
+            raise self.service.dialect.invalid(name, f"'{text}' is not an integer.", text) from None
+        if not minimum <= value < _INT64:
+            raise self.service.dialect.invalid(name, f"{text} must be at least {minimum}.", text)
+        return value
+
+    def get_bool(self, name: str, default: bool | None = None) -> bool | None:
+        """A truth value from the query, as OpenStack's services spell it. Raises BadRequest."""
+        text = self.get(name)
+        if text is None:
+            return default
+        word = text.strip().lower()
+        if word in ("1", "t", "true", "on", "y", "yes"):
+            return True
+        if word in ("0", "f", "false", "off", "n", "no"):
+            return False
+        raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+
+    def allows(self, rule: str, target: Target | None = None) -> bool:
+        """Whether the caller may do `rule`; by default to something of their own."""
+        return self.policy.allows(rule, self.ctx, target if target is not None else self._own())
+
+    def authorize(self, target: Target | None = None, rule: str | None = None) -> None:
+        """Refuse (403) unless the route's rule, or the one named, allows the caller to touch `target`."""
+        name = rule or self.route.policy
+        if name is None:
+            raise Forbidden("No policy rule allows this.")
+        self.policy.authorize(name, self.ctx, target if target is not None else self._own())
+        self._authorized = True
+
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call blocking code from a stream handler, in the handlers' pool."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
+    def _own(self) -> Target:
+        ctx = self.ctx
+        return {
+            "project_id": ctx.project_id,
+            "tenant_id": ctx.project_id,
+            "user_id": ctx.user_id,
+            "domain_id": ctx.domain_id,
+        }
+
+
+class Service:
+    """One API: a name, its dialect, its routes and rules. `app` is the ASGI application."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        name: str,
+        dialect: Dialect,
+        routes: Iterable[Route],
+        policies: dict[str, str],
+        *,
+        rewrite: Callable[[str], str] | None = None,
+    ) -> None:
+        self.cloud = cloud
+        self.name = name
+        self.dialect = dialect
+        self.routes = list(routes)
+        directory = cloud.settings.path("policy")
+        self.policy = Policy(name, policies, directory if directory.is_dir() else None)
+        self.rewrite = rewrite  # path → path before routing, e.g. to take a project id out of it
+        for route in self.routes:
+            if route.policy is not None and route.policy not in policies:
+                raise ValueError(f"{name}: {route.method} {route.path} names the unknown rule {route.policy}")
+
+    def app(self, pool: ThreadPoolExecutor) -> Any:
+        """The ASGI application; handlers run in `pool`."""
+        return _application(self, pool)
+
+
+def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
+    app: Any = falcon.asgi.App()
+    app.req_options.strip_url_path_trailing_slash = True
+    table: dict[str, dict[str, list[Route]]] = {}
+    for route in service.routes:
+        table.setdefault(route.path, {}).setdefault(route.method, []).append(route)
+    for path, methods in table.items():
+        resource = _Resource()
+        for method, routes in methods.items():
+            setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
+        if "GET" in methods and "HEAD" not in methods:
+            resource.on_head = _responder(service, methods["GET"], pool)
+        app.add_route(path, resource)
+
+    async def unknown(request: falcon.asgi.Request, response: falcon.asgi.Response, **_params: Any) -> None:
+        await _serve(service, None, pool, request, response, {})
+
+    async def failed(
+        request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
+    ) -> None:
+        request_id = _request_id(service)
+        if isinstance(error, falcon.HTTPMethodNotAllowed):
+            fault = service.dialect.not_allowed()
+            fault.headers.update(error.headers or {})
+        elif isinstance(error, falcon.HTTPError):
+            fault = service.dialect.malformed()
+        else:
+            fault = _internal(service, error, request_id)
+        response.set_headers(service.dialect.headers(request_id, (0, 0)))
+        _write_fault(service, response, fault)
+
+    app.add_sink(unknown, "/")
+    app.add_error_handler(Exception, failed)
+    app.add_error_handler(falcon.HTTPError, failed)
+    if service.rewrite is None:
+        return app
+    rewrite = service.rewrite
+
+    async def rewritten(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket"):
+            scope["path"] = rewrite(scope["path"])
+        await app(scope, receive, send)
+
+    return rewritten
+
+
+class _Resource:
+    """What Falcon wants: an object with a responder for each method."""
+
+    on_head: Any
+
+
+def _responder(service: Service, routes: list[Route], pool: ThreadPoolExecutor) -> Any:
+    async def respond(request: falcon.asgi.Request, response: falcon.asgi.Response, **params: Any) -> None:
+        await _serve(service, routes, pool, request, response, params)
+
+    return respond
+
+
+async def _serve(
+    service: Service,
+    routes: list[Route] | None,
+    pool: ThreadPoolExecutor,
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    params: dict[str, Any],
+) -> None:
+    started = time.perf_counter()
+    req = Request(service, request, _request_id(service), pool)
+    try:
+        req.version = service.dialect.version(request.headers)
+        route = _choose(service, routes, req)
+        req.route = route
+        if route.stream:
+            await req.run(_enter, req, route)
+            result = await route.handler(req, **params)
+            _check_authorized(req, route)
+        else:
+            raw = b""
+            if route.body is not None and req.method in METHODS_WITH_BODY:
+                raw = await _read(service, request)
+            result = await asyncio.get_running_loop().run_in_executor(pool, _call, req, route, raw, params)
+        response.set_headers(service.dialect.headers(req.id, req.version))
+        _write(response, result, route)
+    except Exception as error:
+        response.set_headers(service.dialect.headers(req.id, req.version))
+        _write_fault(service, response, _to_fault(service, error, req.id))
+    _log(service, req, response, time.perf_counter() - started)
+
+
+def _request_id(service: Service) -> str:
+    return "req-" + service.cloud.ids.uuid()
+
+
+def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route:
+    for route in routes or ():
+        if route.serves(req.version):
+            return route
+    raise service.dialect.not_found(req.falcon.path)
+
+
+async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
+    limit = service.dialect.max_body
+    length = request.content_length
+    if length is not None and length > limit:
+        raise TooLarge("Request is too large.")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream:
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge("Request is too large.")
+        chunks.append(chunk)
+    if size and service.dialect.strict_content_type:
+        media = (request.content_type or "").split(";")[0].strip().lower()
+        if media != "application/json":
+            raise UnsupportedMedia(f"Unsupported Content-Type {media}" if media else "Unsupported Content-Type")
+    return b"".join(chunks)
+
+
+def _enter(req: Request, route: Route) -> None:
+    """Token and, where the route allows it before the object is known, policy."""
+    cloud = req.cloud
+    token = req.falcon.get_header("X-Auth-Token")
+    if token:
+        req._ctx = cloud.authenticate(token)
+    if req._ctx is None:
+        if not route.public:
+            raise Unauthorized(
+                req.service.dialect.unauthenticated,
+                headers={"WWW-Authenticate": f"Keystone uri='{cloud.settings.url('identity')}'"},
+                extra={"no_token": True},
+            )
+    else:
+        req._ctx = msgspec.structs.replace(req._ctx, request_id=req.id, remote=req.falcon.remote_addr or "")
+    for key, value in req.query:
+        if "\x00" in key or "\x00" in value:
+            raise BadRequest("The query string must not contain NUL characters.")
+    if route.policy is not None and route.target == "caller" and not route.public:
+        req.authorize()
+
+
+def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Any:
+    """What a handler's thread does: everything that may block, up to the rendered bytes."""
+    _enter(req, route)
+    if "\x00" in "".join(str(value) for value in params.values()):
+        raise req.service.dialect.not_found(req.falcon.path)
+    if route.body is not None and req.method in METHODS_WITH_BODY:
+        req.body = _parse(req.service.dialect, route.body, raw)
+    result = route.handler(req, **params)
+    _check_authorized(req, route)
+    if isinstance(result, Response):
+        if result.body is not None and not isinstance(result.body, bytes):
+            result.body = _encode(result.body)
+        return result
+    return Response(None if result is None else _encode(result))
+
+
+def _check_authorized(req: Request, route: Route) -> None:
+    if route.policy is not None and route.target == "object" and not req._authorized:
+        raise Forbidden("No policy rule was checked for this request, so it is denied.")
+
+
+def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
+    try:
+        value = _decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise dialect.malformed() from None
+    _sane(dialect, value, "")
+    if schema is dict:
+        if not isinstance(value, dict):
+            raise dialect.malformed()
+        return value
+    if schema is Any:
+        return value
+    try:
+        return msgspec.convert(value, schema, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at `$.")
+        raise dialect.invalid(where.rstrip("`"), message + ".") from None
+
+
+def _sane(dialect: Dialect, value: Any, path: str) -> None:
+    """Refuse what no column can hold: integers beyond 64 bits, NUL and lone surrogates in strings."""
+    if isinstance(value, str):
+        if "\x00" in value or (not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value)):
+            raise dialect.invalid(path, "The string contains characters that cannot be stored.")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _sane(dialect, key, path)
+            _sane(dialect, item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for item in value:
+            _sane(dialect, item, path)
+    elif isinstance(value, int):
+        if not -_INT64 <= value < _INT64:
+            raise dialect.invalid(path, "The number is too large.", value)
+    elif isinstance(value, float) and not -1e300 < value < 1e300:
+        raise dialect.invalid(path, "The number is too large.", value)
+
+
+def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
+    if not isinstance(result, Response):
+        result = Response(None if result is None else _encode(result))
+    response.status = result.status or route.status
+    if result.content_type:
+        response.content_type = result.content_type
+    response.set_headers(result.headers)
+    if result.stream is not None:
+        response.stream = result.stream
+    elif result.body is not None:
+        response.data = result.body if isinstance(result.body, bytes) else _encode(result.body)
+    elif not result.content_type:
+        # An empty answer has no type; Falcon would announce JSON, which old clients then try to parse.
+        response.content_type = ""
+
+
+def _write_fault(service: Service, response: falcon.asgi.Response, fault: Fault) -> None:
+    body = service.dialect.unauthorized() if fault.extra.get("no_token") else service.dialect.error(fault)
+    response.status = fault.status
+    response.content_type = "application/json"
+    response.set_headers(fault.headers)
+    response.stream = None
+    response.data = _encode(body)
+
+
+def _to_fault(service: Service, error: Exception, request_id: str) -> Fault:
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, sqlalchemy.exc.OperationalError) and "locked" in str(error):
+        return Unavailable("The database is busy. Try again.", headers={"Retry-After": "1"})
+    if isinstance(error, sqlalchemy.exc.OperationalError) and "full" in str(error):
+        return Unavailable("The disk that holds the database is full. Free some space, then try again.")
+    return _internal(service, error, request_id)
+
+
+def _internal(service: Service, error: Exception, request_id: str) -> Fault:
+    log.error("%s %s failed", service.name, request_id, exc_info=error)
+    return Fault(service.dialect.internal, status=500)
+
+
+def _log(service: Service, req: Request, response: falcon.asgi.Response, elapsed: float) -> None:
+    if log.isEnabledFor(logging.INFO):
+        ctx = req.ctx_or_none
+        log.info(
+            "%s %s %s %s %s %.1f ms user=%s project=%s",
+            service.name, req.id, req.method, req.falcon.path, response.status, elapsed * 1000,
+            ctx.user_id if ctx else "-", (ctx.project_id if ctx else None) or "-",
+        )  # fmt: skip

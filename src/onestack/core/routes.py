@@ -1,0 +1,38 @@
+"""A route is one literal. From the table come the router, 405s, the policy reference and the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from onestack.core.dialect import Version
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One thing that clients can ask for.
+
+    `path` is Falcon's template ("/v3/projects/{project_id}"); two routes may share method and path when their
+    microversion ranges [since, until] differ. `policy` is the rule that must allow it; None with public=True means that
+    no token is needed, None alone that any valid token will do. `target` says against what the rule is checked: "caller"
+    (the caller's own project, user and domain, checked before the handler runs) or "object" (the handler loads the
+    object and calls `req.authorize(target)`; an answer without that call is refused). `body` is a msgspec type; dict
+    means any JSON object; None that a body is ignored. `stream` handlers are coroutines that read `req.stream` or
+    return a Response with a stream.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    policy: str | None = None
+    body: Any = None
+    status: int = 200
+    since: Version | None = None
+    until: Version | None = None
+    target: str = "caller"
+    public: bool = False
+    stream: bool = False
+
+    def serves(self, version: Version) -> bool:
+        return (self.since is None or self.since <= version) and (self.until is None or version <= self.until)
