@@ -90,6 +90,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def database_url(self) -> str:
         return self.database or f"sqlite:///{self.path('db', 'onestack.sqlite')}"
 
+    @property
+    def integration_bridge(self) -> str:
+        """OVN's bridge of this cloud; Open vSwitch is shared by the clouds of a machine, bridges are not."""
+        return f"br-int-{self.port_offset}" if self.port_offset else "br-int"
+
+    @property
+    def external_bridge(self) -> str:
+        return f"br-ex-{self.port_offset}" if self.port_offset else "br-ex"
+
     def path(self, *parts: str) -> Path:
         """A path below the state directory, e.g. `path("run", "agent.sock")`."""
         return self.root.joinpath(*parts)

@@ -1,0 +1,1 @@
+"""The command line: `onestack up`, `down`, `status`, `doctor`, `logs`, `openrc`, `boot`, `version`."""
