@@ -62,7 +62,8 @@ class Request:
     """One request, as handlers see it."""
 
     __slots__ = (
-        "_authorized", "_ctx", "_pool", "body", "cloud", "falcon", "id", "policy", "query", "route", "service", "version",
+        "_authorized", "_ctx", "_pool", "body", "cloud", "falcon", "id", "policy", "query", "route", "service",
+        "version",
     )  # fmt: skip
 
     def __init__(

@@ -1,0 +1,5 @@
+import sys
+
+from onestack.server.main import main
+
+sys.exit(main())
