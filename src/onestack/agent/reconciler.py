@@ -84,11 +84,11 @@ class Reconciler:
                 self._workers.kick(spec.id)
 
     def look(self, server_id: str) -> None:
-        """Something may have happened to a server (""; to any)."""
-        if server_id:
-            self._workers.kick(server_id)
-        else:
+        """Something may have happened to a server (""; to any). Other clouds' guests are nobody we know."""
+        if not server_id:
             self.look_at_all()
+        elif server_id in self._entries:
+            self._workers.kick(server_id)
 
     def look_at_all(self) -> None:
         """The periodic full reconcile: every server that has a spec, and every one that the host has."""
@@ -99,13 +99,6 @@ class Reconciler:
             log.warning("hypervisor away: %s", error)
         for server_id in ids:
             self._workers.kick(server_id)
-
-    def knows(self, server_id: str) -> bool:
-        return server_id in self._entries
-
-    def spec(self, server_id: str) -> ServerSpec | None:
-        entry = self._entries.get(server_id)
-        return entry.spec if entry else None
 
     def _work(self, server_id: str) -> None:
         entry = self._entries.setdefault(server_id, Entry(server_id))

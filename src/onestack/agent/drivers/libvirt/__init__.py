@@ -1,0 +1,1 @@
+"""libvirt and QEMU: `driver.py` runs the steps, the other modules know one thing each."""
