@@ -228,10 +228,17 @@ def test_reconcile_removes_what_is_not_in_the_world_and_leaves_what_is_not_ours(
     assert databases.rows("Logical_Router") == databases.rows("DHCP_Options") == databases.rows("DNS") == []
 
 
-def test_a_stranger_is_put_out_of_a_security_group(driver: Ovn, databases: Databases) -> None:
+def test_strangers_are_put_out_of_a_security_group(driver: Ovn, databases: Databases) -> None:
     driver.apply(changes())
+    databases.transact(
+        "nb",
+        {"op": "insert", "table": "Logical_Switch_Port", "uuid-name": "p", "row": {"name": "by-hand"}},
+        {"op": "insert", "table": "Logical_Switch", "row": {"name": "theirs", "ports": ["named-uuid", "p"]}},
+    )
     content = databases.content()
+    stranger = next(row["_uuid"] for row in databases.rows("Logical_Switch_Port") if row["name"] == "by-hand")
     acl = {"priority": 2000, "direction": "to-lport", "match": "1", "action": "allow"}
+    members = ["set", [["uuid", worlds.INTERFACE], ["uuid", stranger]]]
     databases.transact(
         "nb",
         {"op": "insert", "table": "ACL", "uuid-name": "a", "row": acl},
@@ -239,11 +246,44 @@ def test_a_stranger_is_put_out_of_a_security_group(driver: Ovn, databases: Datab
             "op": "mutate",
             "table": "Port_Group",
             "where": ovsdb.where_uuid(GROUP),
-            "mutations": [["ports", "insert", ["uuid", worlds.INTERFACE]], ["acls", "insert", ["named-uuid", "a"]]],
+            "mutations": [["ports", "insert", members], ["acls", "insert", ["named-uuid", "a"]]],
         },
     )
     driver.reconcile(lambda: world)
     assert databases.content() == content
+
+
+def test_a_port_stays_in_an_operators_own_group(driver: Ovn, databases: Databases) -> None:
+    driver.apply(changes())
+    databases.transact("nb", {"op": "insert", "table": "Port_Group", "row": {"name": "mine", "ports": ["uuid", VM1]}})
+    driver.apply(base.Changes(ports=(replace(vm1, name="new"),)))
+    driver.reconcile(lambda: replace(world, ports=(replace(vm1, name="new"), *world.ports[1:])))
+    assert next(row["ports"] for row in databases.rows("Port_Group") if row["name"] == "mine") == VM1
+
+
+def test_a_repair_does_not_undo_what_another_server_did_meanwhile(databases: Databases) -> None:
+    ours = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    theirs = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    ours.apply(changes())
+    drift = {"op": "update", "table": "Logical_Switch_Port", "where": ovsdb.where_uuid(VM1), "row": {"addresses": "x"}}
+    databases.transact("nb", drift)
+    newer = replace(vm1, allowed_address_pairs=(base.AddressPair(ip="10.0.0.99", mac=worlds.mac_of(99)),))
+    loads = []
+
+    def load() -> base.World:
+        loads.append(1)
+        if len(loads) > 1:
+            return replace(world, ports=(newer, *world.ports[1:]))
+        theirs.apply(base.Changes(ports=(newer,)))
+        return world
+
+    ours.reconcile(load)
+    assert len(loads) == 2
+    row = databases.row("Logical_Switch_Port", VM1)
+    assert row is not None
+    assert worlds.mac_of(99) in row["addresses"]
+    ours.close()
+    theirs.close()
 
 
 def test_reconcile_keeps_what_an_object_had_whose_description_is_bad(driver: Ovn, databases: Databases) -> None:

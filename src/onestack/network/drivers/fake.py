@@ -121,6 +121,8 @@ class Fake:
             self._report(before, None)
 
     def _report(self, before: base.Port | None, after: base.Port | None) -> None:
+        if self._callback is None:
+            return  # `watch` starts with all ports that are up
         was = before is not None and _is_up(before)
         if after is not None and _is_up(after):
             if before is None or not was or before.host != after.host:
@@ -131,10 +133,9 @@ class Fake:
     def _deliver(self) -> None:
         while (event := self._events.get()) is not None:
             callback = self._callback
-            if callback is None:
-                continue
             try:
-                callback(*event)
+                if callback is not None:
+                    callback(*event)
             except Exception:
                 log.exception("port %s: the callback failed", event[0])
 
