@@ -282,7 +282,7 @@ def select_rows(table: str, where: list[Any], columns: list[str]) -> Operation:
 
 
 def insert(table: str, uuid: str, columns: dict[str, Any]) -> Operation:
-    """Insert a row under a uuid of our choice (Open vSwitch 2.16 and later)."""
+    """Insert a row under a uuid of our choice: an extension, ovsdb-server(7) 5.2.1, Open vSwitch 2.13 and later."""
     row = {name: encode(value) for name, value in columns.items()}
     return {"op": "insert", "table": table, "uuid": uuid, "row": row}
 
