@@ -1,0 +1,1 @@
+"""What the agents ask and tell: the server's side of onestack.wire."""

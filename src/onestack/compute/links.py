@@ -1,0 +1,73 @@
+"""Links to oneself, and the limit and marker of lists."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Any
+
+from onestack.compute.dialect import project_in_path
+from onestack.compute.microversions import LEGACY
+from onestack.core.errors import BadRequest
+from onestack.core.http import Request
+
+MAX_LIMIT = 1000  # of every list, as Nova's [api]max_limit
+
+
+def root(req: Request) -> str:
+    """`http://host:8774/v2.1`, with the project id when the client's path had it."""
+    version = "v2" if req.version == LEGACY else "v2.1"
+    project = project_in_path(req)
+    return f"{req.base_url}/{version}/{project}" if project else f"{req.base_url}/{version}"
+
+
+def bookmark_root(req: Request) -> str:
+    project = project_in_path(req)
+    return f"{req.base_url}/{project}" if project else req.base_url
+
+
+def links(req: Request, collection: str, identifier: str) -> list[dict[str, str]]:
+    return [
+        {"rel": "self", "href": f"{root(req)}/{collection}/{identifier}"},
+        {"rel": "bookmark", "href": f"{bookmark_root(req)}/{collection}/{identifier}"},
+    ]
+
+
+def bookmark(req: Request, collection: str, identifier: str) -> list[dict[str, str]]:
+    return [{"rel": "bookmark", "href": f"{bookmark_root(req)}/{collection}/{identifier}"}]
+
+
+def limit(req: Request) -> int:
+    """How many items at most: the client's `limit`, bounded by ours. 0 is no limit of the client's. Raises BadRequest."""
+    text = req.get("limit")
+    if text is None:
+        return MAX_LIMIT
+    if not text.isdigit():
+        # Only a number that isn't negative passes Nova's query schema.
+        raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. {text!r} does not match '^[0-9]*$'")
+    asked = int(text) if text else 0
+    return min(asked, MAX_LIMIT) if asked else MAX_LIMIT
+
+
+def next_links(req: Request, collection: str, shown: int, size: int, last: str | None) -> list[dict[str, str]] | None:
+    """The `…_links` of a page: only when it is full. `size` is what `limit` said, `last` the marker to go on from."""
+    if shown < size or last is None:
+        return None
+    query = [(key, value) for key, value in req.query if key != "marker"] + [("marker", last)]
+    return [{"rel": "next", "href": f"{root(req)}/{collection}?{urllib.parse.urlencode(query)}"}]
+
+
+def refuse_unknown_query(req: Request, known: frozenset[str], since: tuple[int, int] = (2, 75)) -> None:
+    """From 2.75 on an unknown query parameter is an error. Raises BadRequest."""
+    if req.version < since:
+        return
+    unknown = sorted({key for key, _value in req.query} - known)
+    if unknown:
+        names = ", ".join(repr(key) for key in unknown)
+        verb = "was" if len(unknown) == 1 else "were"
+        raise BadRequest(f"Additional properties are not allowed ({names} {verb} unexpected)")
+
+
+def with_next(body: dict[str, Any], key: str, found: list[dict[str, str]] | None) -> dict[str, Any]:
+    if found:
+        body[f"{key}_links"] = found
+    return body
