@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from onestack.core.errors import BadRequest, Fault, NotAcceptable
 
 Version = tuple[int, int]
@@ -37,6 +39,12 @@ class Dialect:
     def error(self, fault: Fault) -> dict[str, Any]:
         """The body of an error answer."""
         return {"error": {"code": fault.status, "title": reason(fault.status), "message": fault.message}}
+
+    def render_error(self, fault: Fault, request_id: str, version: Version) -> tuple[bytes, str]:
+        """The bytes and the content type of an error answer. Services whose errors aren't JSON, or carry the request's
+        id or version, have their own."""
+        body = self.unauthorized() if fault.extra.get("no_token") else self.error(fault)
+        return msgspec.json.encode(body), "application/json"
 
     def unauthorized(self) -> dict[str, Any]:
         """The 401 body when there is no valid token. It is the auth middleware's in every service but Keystone,

@@ -231,7 +231,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         else:
             fault = _internal(service, error, request_id)
         response.set_headers(service.dialect.headers(request_id, (0, 0)))
-        _write_fault(service, response, fault)
+        _write_fault(service, response, fault, request_id, (0, 0))
 
     app.add_sink(unknown, "/")
     app.add_error_handler(Exception, failed)
@@ -288,7 +288,7 @@ async def _serve(
         _write(response, result, route)
     except Exception as error:
         response.set_headers(service.dialect.headers(req.id, req.version))
-        _write_fault(service, response, _to_fault(service, error, req.id))
+        _write_fault(service, response, _to_fault(service, error, req.id), req.id, req.version)
     _log(service, req, response, time.perf_counter() - started)
 
 
@@ -419,13 +419,15 @@ def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
         response.content_type = ""
 
 
-def _write_fault(service: Service, response: falcon.asgi.Response, fault: Fault) -> None:
-    body = service.dialect.unauthorized() if fault.extra.get("no_token") else service.dialect.error(fault)
+def _write_fault(
+    service: Service, response: falcon.asgi.Response, fault: Fault, request_id: str, version: Version
+) -> None:
+    body, content_type = service.dialect.render_error(fault, request_id, version)
     response.status = fault.status
-    response.content_type = "application/json"
+    response.content_type = content_type
     response.set_headers(fault.headers)
     response.stream = None
-    response.data = _encode(body)
+    response.data = body
 
 
 def _to_fault(service: Service, error: Exception, request_id: str) -> Fault:
