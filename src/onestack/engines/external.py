@@ -85,7 +85,12 @@ def masquerade(settings: Settings) -> None:
     """
     try:
         done = subprocess.run(
-            ["nft", "-f", "-"], input=rules, text=True, capture_output=True, env=process.clean_environment(), check=False
+            ["nft", "-f", "-"],
+            input=rules,
+            text=True,
+            capture_output=True,
+            env=process.clean_environment(),
+            check=False,
         )
     except FileNotFoundError as error:
         raise EngineError("nft is not installed (package nftables)") from error

@@ -104,9 +104,7 @@ def command(qemu: str, accel: str, cpu: str, firmware: Path, console: Path) -> l
 
 def run_qemu(argv: list[str], timeout: float) -> tuple[int | None, str]:
     """(exit status or None when it had to be killed, what it wrote to stderr)."""
-    with subprocess.Popen(
-        argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         os.set_blocking(process.stderr.fileno(), False)
         errors, deadline = b"", time.monotonic() + timeout

@@ -136,7 +136,9 @@ def wait_for_databases(settings: Settings, seconds: float = 15.0) -> None:
     for name, (stem, _) in DATABASES.items():
         path = str(settings.path("run", f"{stem}_db.sock"))
         if not process.wait_for(lambda path=path: ovs.answers(path), seconds):
-            raise EngineError(f"{name} does not start: {process.last_line(log(settings, name)) or 'no word in its log'}")
+            raise EngineError(
+                f"{name} does not start: {process.last_line(log(settings, name)) or 'no word in its log'}"
+            )
 
 
 def wait_for_chassis(settings: Settings, seconds: float = 20.0) -> None:

@@ -126,7 +126,10 @@ def look() -> list[Health]:
     if not shutil.which("ovs-vsctl", path=process.clean_environment()["PATH"]):
         return [Health("openvswitch", "absent", "not installed (package openvswitch-switch)")]
     if not database_answers():
-        return [Health(NAMES[0], "down", f"nobody answers on {OVS_RUN}/db.sock{after(why())}"), Health(NAMES[1], "down")]
+        return [
+            Health(NAMES[0], "down", f"nobody answers on {OVS_RUN}/db.sock{after(why())}"),
+            Health(NAMES[1], "down"),
+        ]
     database = process.foreign_pid(f"{OVS_RUN}/ovsdb-server.pid", "ovsdb-server")
     pid = switch_pid()
     if not pid:

@@ -67,4 +67,3 @@ def log(settings: Settings, name: str) -> str:
 def cloud_tag(settings: Settings) -> str:
     """A word for this cloud in names that the whole machine shares: empty for the cloud without a port offset."""
     return f"-{settings.port_offset}" if settings.port_offset else ""
-

@@ -1,0 +1,147 @@
+"""Which programs make a cloud, and who keeps them running: systemd, or our supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import onestack
+from onestack.cli import layout
+from onestack.config import Settings
+from onestack.engines import libvirt, ovn, ovs, paths, process, systemd
+from onestack.engines.process import Program
+
+PACKAGE = Path(onestack.__file__).parent
+
+
+def build_id() -> str:
+    """Changes when the program's files do, so that the next `up` restarts what runs old ones."""
+    newest, count = 0, 0
+    for directory, names, files in os.walk(PACKAGE):
+        names[:] = [name for name in names if name != "__pycache__"]
+        for file in files:
+            newest = max(newest, os.stat(os.path.join(directory, file)).st_mtime_ns)
+            count += 1
+    return f"{newest:x}-{count}"
+
+
+def module(settings: Settings, name: str, python_module: str, words: list[str], user: str) -> Program:
+    environment = {"ONESTACK_BUILD": build_id(), "PYTHONUNBUFFERED": "1"}
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.path.abspath(os.environ["PYTHONPATH"])
+    return Program(
+        name=name,
+        argv=(sys.executable, "-P", "-m", python_module, *words),
+        pidfile=paths.pidfile(settings, name),
+        log=paths.log(settings, name),
+        user=user,
+        env=environment,
+    )
+
+
+def supervisor(settings: Settings) -> Program:
+    return module(settings, "supervisor", "onestack.engines.supervise", [str(paths.supervisor_directory(settings))], "")
+
+
+def server(settings: Settings) -> Program:
+    words = ["--state", settings.state, "--port-offset", str(settings.port_offset), "--hypervisor", settings.hypervisor]
+    return module(settings, "server", "onestack.server", words, layout.service_user(real(settings)))
+
+
+def agent(settings: Settings) -> Program:
+    return module(
+        settings, "agent", "onestack.agent", ["--state", settings.state, "--hypervisor", settings.hypervisor], ""
+    )
+
+
+def real(settings: Settings) -> bool:
+    return settings.hypervisor != "fake"
+
+
+def of_cloud(settings: Settings) -> list[Program]:
+    engines = ovn.programs(settings, layout.service_user(True)) if real(settings) else []
+    return [*engines, server(settings), agent(settings)]
+
+
+def of_machine(settings: Settings) -> list[Program]:
+    """Engines of the machine that some cloud of ours started."""
+    if not real(settings):
+        return []
+    return [program for program in [*ovs.programs(), *libvirt.programs()] if process.running(program)]
+
+
+def under_systemd() -> bool:
+    return paths.systemd() and os.geteuid() == 0
+
+
+def ensure_running(settings: Settings) -> None:
+    """Hand the list to whoever keeps programs running; returns at once."""
+    if under_systemd():
+        extra = {}
+        if real(settings):
+            extra[systemd.unit_name(settings, "external")] = systemd.render_external(settings, sys.executable)
+        systemd.ensure_units(settings, of_cloud(settings), extra)
+        return
+    directory = paths.supervisor_directory(settings)
+    process.save([*of_machine(settings), *of_cloud(settings)], directory / "programs.json")
+    keeper = supervisor(settings)
+    before = process.running(keeper)
+    if process.start(keeper) == before and before:
+        os.kill(before, signal.SIGHUP)
+
+
+def systemd_pid(settings: Settings, name: str) -> int | None:
+    """The pid of one of this cloud's units, where systemd runs them."""
+    program = next((program for program in of_cloud(settings) if program.name == name), None)
+    return systemd.main_pid(program) if program else None
+
+
+def pid(program: Program) -> int | None:
+    return process.running(program) or systemd.main_pid(program)
+
+
+def stop(settings: Settings) -> list[str]:
+    """Stop all that is this cloud's; the names of what ran. VMs go on."""
+    if under_systemd() and (systemd.UNITS / systemd.target(settings)).exists():
+        ran = [program.name for program in of_cloud(settings) if systemd.main_pid(program)]
+        systemd.stop(settings)
+        return ran
+    process.stop(supervisor(settings))
+    ran = []
+    for program in reversed(of_cloud(settings)):
+        if process.stop(program):
+            ran.append(program.name)
+    return ran
+
+
+def register(settings: Settings) -> None:
+    """Note on the machine that this cloud uses its engines, so that another one's `down` leaves them."""
+    Path(paths.MACHINE_RUN).mkdir(mode=0o755, parents=True, exist_ok=True)
+    Path(paths.MACHINE_RUN, f"cloud{paths.cloud_tag(settings)}").write_text(settings.state, encoding="utf-8")
+
+
+def unregister(settings: Settings) -> list[str]:
+    """Take the note away; the state directories of the clouds that are left."""
+    Path(paths.MACHINE_RUN, f"cloud{paths.cloud_tag(settings)}").unlink(missing_ok=True)
+    left = []
+    for note in Path(paths.MACHINE_RUN).glob("cloud*"):
+        state = note.read_text(encoding="utf-8")
+        if process.read_pidfile(Path(state, "supervisor", "supervisor.pid")) or under_systemd():
+            left.append(state)
+        else:
+            note.unlink(missing_ok=True)
+    return left
+
+
+def stop_machine(settings: Settings) -> list[str]:
+    """Stop libvirt and Open vSwitch, if we started them and no other cloud is left that uses them."""
+    if not real(settings) or unregister(settings):
+        return []
+    stopped = []
+    for name, engine in (("libvirt", libvirt), ("Open vSwitch", ovs)):
+        if engine.ours():
+            engine.stop()
+            stopped.append(name)
+    return stopped
