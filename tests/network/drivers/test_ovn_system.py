@@ -176,6 +176,20 @@ def test_a_port_that_leaves_a_group_is_cut_off(cloud: Cloud) -> None:
     assert guest(cloud, worlds.vm2).pings("10.0.0.11")
 
 
+def test_a_rule_may_name_a_group_that_comes_later(cloud: Cloud) -> None:
+    later = base.SecurityGroup(id=id_of("later"))
+    rule = base.Rule(id=id_of("from-later"), direction="ingress", remote_group_id=later.id)
+    named = replace(worlds.group, rules=(*WITH_ICMP.rules, rule))
+    cloud.driver.apply(base.Changes(security_groups=(named,)))
+    assert guest(cloud, loner).never_pings("10.0.0.11")
+    assert guest(cloud, worlds.vm2).pings("10.0.0.11")
+    member = replace(loner, security_group_ids=(worlds.OTHER, later.id))
+    cloud.driver.apply(base.Changes(security_groups=(later,), ports=(member,)))
+    assert guest(cloud, loner).pings("10.0.0.11")
+    gone: frozenset[tuple[base.Kind, str]] = frozenset({("security_group", later.id)})
+    cloud.driver.apply(base.Changes(security_groups=(WITH_ICMP,), ports=(loner,), gone=gone))
+
+
 def test_an_unplugged_port_goes_down_and_a_plugged_one_comes_up_soon(cloud: Cloud) -> None:
     vm2 = guest(cloud, worlds.vm2)
     _drain(cloud)

@@ -1,7 +1,8 @@
 """An engine that moves nothing: it keeps what it is told and says that bound ports are up.
 
-It ships with the product (`up --hypervisor fake`), for people who need only the APIs, and for tests. It can be told
-to be slow (`delay`, seconds for each call) and to fail (`fail`).
+It ships with the product (`up --hypervisor fake`), for people who need only the APIs, and for tests. It is as strict
+as the real one about what must be there before what, and can be told to be slow (`delay`, seconds for each call) and
+to fail (`fail`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import Any
 from onestack.network.drivers import base
 
 log = logging.getLogger(__name__)
+
+
+_WITHOUT_EFFECT = ("network:floatingip", "network:distributed")
 
 
 class Fake:
@@ -105,7 +109,7 @@ class Fake:
     def _put(self, world: base.World) -> dict[str, str]:
         failed = {}
         for kind, item in base.described(world):
-            reason = self._failures.get(f"{kind}:{item.id}")
+            reason = self._failures.get(f"{kind}:{item.id}") or self._lacking(item)
             if reason:
                 failed[f"{kind}:{item.id}"] = reason
                 continue
@@ -114,6 +118,25 @@ class Fake:
             if isinstance(item, base.Port):
                 self._report(before, item)
         return failed
+
+    def _lacking(self, item: Any) -> str:
+        """Why an object can't be made yet: a parent that is not there."""
+        needed: list[tuple[base.Kind, str]] = []
+        if isinstance(item, base.Port) and item.device_owner not in _WITHOUT_EFFECT:
+            needed.append(("network", item.network_id))
+            if not item.device_owner.startswith("network:"):
+                needed += [("subnet", fixed.subnet_id) for fixed in item.fixed_ips if fixed.dhcp]
+                groups = item.security_group_ids if item.port_security_enabled else ()
+                needed += [("security_group", group) for group in groups]
+        elif isinstance(item, base.FloatingIp) and item.router_id and item.fixed_ip_address:
+            needed.append(("router", item.router_id))
+        for key in needed:
+            found = self.objects.get(key)
+            if found is None:
+                return f"{key[0]} {key[1]} is not there"
+            if isinstance(found, base.Subnet) and not base.serves_dhcp(found):
+                return f"{key[0]} {key[1]} has no DHCP"
+        return ""
 
     def _remove(self, kind: base.Kind, id: str) -> None:
         before = self.objects.pop((kind, id), None)

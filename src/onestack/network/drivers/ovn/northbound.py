@@ -1,8 +1,8 @@
-"""Reading the northbound database and making it right: two transactions for any number of objects.
+"""Reading the northbound database and making it right: two or three transactions for any number of objects.
 
-The first reads the rows concerned, by uuid. The second writes only what differs, on the condition that what was read
-still holds; if somebody was faster, both are done again. Nothing is remembered in between, so a restart of the
-database, another server or an operator with ovn-nbctl can't lead us astray.
+The first reads the rows concerned, by uuid, and a second who refers to those that are there. The last writes only
+what differs, on the condition that what was read still holds; if somebody was faster, all is done again. Nothing is
+remembered in between, so a restart of the database, another server or an operator with ovn-nbctl can't lead us astray.
 """
 
 from __future__ import annotations
