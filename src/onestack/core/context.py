@@ -54,4 +54,6 @@ class Context(msgspec.Struct, kw_only=True):
             "roles": self.roles,
             "is_admin": self.is_admin,
             "trust_id": self.trust_id,
+            # Keystone's rules ask by these paths: token.domain.id and token.project.domain.id.
+            "token": {"domain": {"id": self.domain_id}, "project": {"domain": {"id": self.project_domain_id}}},
         }

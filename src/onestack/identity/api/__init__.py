@@ -1,0 +1,1 @@
+"""Handlers of the Identity API, one module a noun."""

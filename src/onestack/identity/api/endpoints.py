@@ -1,0 +1,131 @@
+"""Endpoints of the catalog; like services, the cloud's own can only be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import BadRequest, Forbidden
+from onestack.core.http import Request
+from onestack.identity import catalog, checks, tokens
+from onestack.identity.api.common import collection, get, link
+from onestack.identity.catalog import EndpointRow
+from onestack.identity.dialect import expecting
+from onestack.identity.models import Endpoint, Region
+
+FIELDS: dict[str, checks.Check] = {
+    "service_id": checks.ID,
+    "interface": checks.choice("admin", "internal", "public"),
+    "region_id": checks.text(0, 255, null=True),
+    "region": checks.text(0, 255, null=True),
+    "url": checks.URL,
+    "enabled": checks.flag(),
+}
+
+
+def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]:
+    return row.extra | {
+        "id": row.id,
+        "service_id": row.service_id,
+        "interface": row.interface,
+        "region": row.region_id,
+        "region_id": row.region_id,
+        "url": row.url,
+        "enabled": row.enabled,
+        "links": {"self": link(req, "endpoints", row.id)},
+    }
+
+
+def index(req: Request) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        rows = catalog.endpoints(session, req.cloud.settings)
+    for name, attribute in (("interface",) * 2, ("service_id",) * 2, ("region_id",) * 2, ("region", "region_id")):
+        wanted = req.get(name)
+        if wanted is not None:
+            rows = [row for row in rows if getattr(row, attribute) == wanted]
+    return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
+
+
+def show(req: Request, endpoint_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        row = _own(req, endpoint_id) or get(session, Endpoint, endpoint_id, "endpoint")
+        return {"endpoint": render_endpoint(req, row)}
+
+
+def create(req: Request) -> dict[str, Any]:
+    value = checks.checked(req.body, "endpoint", FIELDS, ("service_id", "interface", "url"))
+    known, extra = checks.split(value, FIELDS)
+    _check_url(known["url"])
+    with req.cloud.db.write() as session:
+        _check_service(session, known["service_id"])
+        row = Endpoint(
+            id=req.cloud.ids.hex(), service_id=known["service_id"], interface=known["interface"],
+            region_id=_region(session, known), url=known["url"].strip(), enabled=known.get("enabled", True),
+            extra=extra,
+        )  # fmt: skip
+        session.add(row)
+        tokens.changed(session)
+        return {"endpoint": render_endpoint(req, row)}
+
+
+def update(req: Request, endpoint_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "endpoint", FIELDS, change=True)
+    checks.same_id(value, endpoint_id)
+    known, extra = checks.split(value, FIELDS)
+    with req.cloud.db.write() as session:
+        row = _changeable(req, session, endpoint_id)
+        if "service_id" in known:
+            _check_service(session, known["service_id"])
+            row.service_id = known["service_id"]
+        if "url" in known:
+            _check_url(known["url"])
+            row.url = known["url"].strip()
+        if "region" in known or "region_id" in known:
+            row.region_id = _region(session, known)
+        row.interface = known.get("interface", row.interface)
+        row.enabled = known.get("enabled", row.enabled)
+        row.extra = row.extra | extra
+        tokens.changed(session)
+        return {"endpoint": render_endpoint(req, row)}
+
+
+def delete(req: Request, endpoint_id: str) -> None:
+    with req.cloud.db.write() as session:
+        session.delete(_changeable(req, session, endpoint_id))
+        tokens.changed(session)
+
+
+def _region(session: Session, known: dict[str, Any]) -> str | None:
+    """`region_id` must exist; the older `region` makes the region where it is missing."""
+    region_id = known.get("region_id")
+    if region_id is not None:
+        if session.get(Region, region_id) is None:
+            raise expecting("endpoint region_id", "region table")
+        return str(region_id)
+    name = known.get("region")
+    if name is not None and session.get(Region, name) is None:
+        session.add(Region(id=name))
+    return name
+
+
+def _check_service(session: Session, service_id: str) -> None:
+    if all(row.id != service_id for row in catalog.services(session)):
+        raise expecting("endpoint service_id", "service table")
+
+
+def _check_url(url: str) -> None:
+    if not catalog.usable(url):
+        raise BadRequest(f"Cannot create an endpoint with an invalid URL: {url}.")
+
+
+def _own(req: Request, endpoint_id: str) -> EndpointRow | None:
+    return next((row for row in catalog.own_endpoints(req.cloud.settings) if row.id == endpoint_id), None)
+
+
+def _changeable(req: Request, session: Session, endpoint_id: str) -> Endpoint:
+    if _own(req, endpoint_id) is not None:
+        raise Forbidden(
+            f"Endpoint {endpoint_id} is part of this cloud: it is made from the settings and can't be changed."
+        )
+    return get(session, Endpoint, endpoint_id, "endpoint")

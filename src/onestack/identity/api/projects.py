@@ -1,0 +1,307 @@
+"""Projects and their tags."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import BadRequest, Conflict, Forbidden
+from onestack.core.http import Request, Response
+from onestack.identity import assignments, checks, projects, removal, tokens
+from onestack.identity.api import domains
+from onestack.identity.api.common import (
+    DEFAULT_DOMAIN,
+    collection,
+    domain_target,
+    filters,
+    is_true,
+    link,
+    load,
+    page,
+    store,
+)
+from onestack.identity.dialect import conflict, not_found
+from onestack.identity.models import NO_DOMAIN, Project, ProjectTag
+
+FIELDS: dict[str, checks.Check] = {
+    "name": checks.SHORT_NAME,
+    "description": checks.DESCRIPTION,
+    "enabled": checks.flag(),
+    "domain_id": checks.ID_OR_NULL,
+    "parent_id": checks.ID_OR_NULL,
+    "is_domain": checks.flag(),
+    "tags": checks.tags,
+    "options": checks.mapping,
+}
+_COLUMNS = {
+    "domain_id": Project.domain_id,
+    "enabled": Project.enabled,
+    "name": Project.name,
+    "parent_id": Project.parent_id,
+    "is_domain": Project.is_domain,
+}
+
+
+def render_project(req: Request, row: Project, tags: list[str]) -> dict[str, Any]:
+    return row.extra | {
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id or None,
+        "description": row.description,
+        "enabled": row.enabled,
+        "parent_id": row.parent_id,
+        "is_domain": row.is_domain,
+        "tags": tags,
+        "options": row.options,
+        "links": {"self": link(req, "projects", row.id)},
+    }
+
+
+def render_projects(req: Request, session: Session, rows: list[Project]) -> list[dict[str, Any]]:
+    tags: dict[str, list[str]] = defaultdict(list)
+    query = sa.select(ProjectTag.project_id, ProjectTag.name).order_by(ProjectTag.name)
+    # With many projects all tags are read: a list of a thousand ids would cost more than it saves.
+    if len(rows) <= 100:
+        query = query.where(ProjectTag.project_id.in_([row.id for row in rows]))
+    for project_id, name in session.execute(query):
+        tags[project_id].append(name)
+    return [render_project(req, row, tags.get(row.id, [])) for row in rows]
+
+
+def _tags(session: Session, project_id: str) -> list[str]:
+    query = sa.select(ProjectTag.name).where(ProjectTag.project_id == project_id).order_by(ProjectTag.name)
+    return list(session.execute(query).scalars())
+
+
+def _tag_filters(req: Request) -> list[Any]:
+    """`tags` wants all of them, `tags-any` one of them; `not-` turns it round. Values are separated by commas."""
+    found = []
+    for key, value in req.query:
+        wanted = [tag for tag in value.split(",") if tag]
+        has = [
+            sa.exists().where(ProjectTag.project_id == Project.id, ProjectTag.name == tag).correlate(Project)
+            for tag in wanted
+        ]
+        if not has:
+            continue
+        if key in ("tags", "not-tags"):
+            condition: Any = sa.and_(*has)
+        elif key in ("tags-any", "not-tags-any"):
+            condition = sa.or_(*has)
+        else:
+            continue
+        found.append(sa.not_(condition) if key.startswith("not-") else condition)
+    return found
+
+
+def index(req: Request) -> dict[str, Any]:
+    req.authorize(domain_target(req))
+    conditions = filters(req, _COLUMNS, ("enabled", "is_domain")) + _tag_filters(req)
+    if req.get("is_domain") is None:
+        conditions.append(Project.is_domain.is_(False))
+    if req.ctx.domain_id:
+        conditions.append(Project.domain_id == req.ctx.domain_id)
+    with req.cloud.db.read() as session:
+        rows, following = page(req, session, Project, conditions)
+        return collection(req, "projects", render_projects(req, session, rows), following)
+
+
+def show(req: Request, project_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        row = load(req, session, Project, project_id, "project")
+        shown = render_project(req, row, _tags(session, project_id))
+        _add_parents(req, session, row, shown)
+        _add_subtree(req, session, row, shown)
+    return {"project": shown}
+
+
+def _visible(req: Request, session: Session, ids: list[str]) -> list[dict[str, Any]]:
+    """Those of `ids` that the caller has a role on: a tree doesn't tell about the others."""
+    own = {project.id for project in assignments.projects_of(session, req.ctx.user_id)}
+    rows = list(session.scalars(sa.select(Project).where(Project.id.in_(own.intersection(ids))).order_by(Project.name)))
+    return [{"project": shown} for shown in render_projects(req, session, rows)]
+
+
+def _add_parents(req: Request, session: Session, row: Project, shown: dict[str, Any]) -> None:
+    as_list, as_ids = is_true(req, "parents_as_list"), is_true(req, "parents_as_ids")
+    if as_list and as_ids:
+        raise BadRequest("Cannot use parents_as_list and parents_as_ids query params at the same time.")
+    above = [key for _, key in assignments.ancestors(session, row)]
+    if as_list:
+        shown["parents"] = _visible(req, session, above)
+    elif as_ids:
+        tree: dict[str, Any] | None = None
+        for key in reversed(above):
+            tree = {key: tree}
+        shown["parents"] = tree
+
+
+def _add_subtree(req: Request, session: Session, row: Project, shown: dict[str, Any]) -> None:
+    as_list, as_ids = is_true(req, "subtree_as_list"), is_true(req, "subtree_as_ids")
+    if as_list and as_ids:
+        raise BadRequest("Cannot use subtree_as_list and subtree_as_ids query params at the same time.")
+    if not as_list and not as_ids:
+        return
+    below = assignments.subtree_ids(session, row.id)
+    if as_list:
+        shown["subtree"] = _visible(req, session, below)
+        return
+    children: dict[str, list[str]] = defaultdict(list)
+    for key, parent in session.execute(sa.select(Project.id, Project.parent_id).where(Project.id.in_(below))):
+        children[parent].append(key)
+
+    def tree(key: str) -> dict[str, Any] | None:
+        return {child: tree(child) for child in children[key]} or None
+
+    shown["subtree"] = tree(row.id)
+
+
+def create(req: Request) -> dict[str, Any]:
+    value = checks.checked(req.body, "project", FIELDS, ("name",))
+    known, extra = checks.split(value, FIELDS)
+    req.authorize({"target.project.domain_id": known.get("domain_id"), "target.project.name": known["name"]})
+    is_domain = known.get("is_domain", False)
+    with req.cloud.db.write() as session:
+        domain_id: str | None = NO_DOMAIN
+        parent_id: str | None = None
+        if is_domain:
+            if known.get("domain_id") or known.get("parent_id"):
+                raise BadRequest("A project that acts as a domain has neither a domain nor a parent.")
+        else:
+            ctx = req.ctx
+            default = ctx.domain_id or ctx.project_domain_id or DEFAULT_DOMAIN
+            domain_id, parent_id = projects.place(session, known.get("domain_id"), known.get("parent_id"), default)
+        row = Project(
+            id=req.cloud.ids.hex(), domain_id=domain_id, parent_id=parent_id, name=known["name"].strip(),
+            description=known.get("description") or "", enabled=known.get("enabled", True), is_domain=is_domain,
+            options=known.get("options") or {}, extra=extra,
+        )  # fmt: skip
+        store(session, row, _same_name(row))
+        _set_tags(session, row.id, known.get("tags", []))
+        return {"project": render_project(req, row, sorted(known.get("tags", [])))}
+
+
+def update(req: Request, project_id: str) -> dict[str, Any]:
+    with req.cloud.db.write() as session:
+        row = load(req, session, Project, project_id, "project")
+        value = checks.checked(req.body, "project", FIELDS, change=True)
+        checks.same_id(value, project_id)
+        known, extra = checks.split(value, FIELDS)
+        _refuse_moves(row, known)
+        if row.is_domain:
+            domains.change_domain(req, session, row, {k: v for k, v in value.items() if k not in ("tags", "parent_id")})
+        else:
+            _change(req, session, row, known, extra)
+        if "tags" in known:
+            _set_tags(session, row.id, known["tags"])
+        return {"project": render_project(req, row, _tags(session, row.id))}
+
+
+def _refuse_moves(row: Project, known: dict[str, Any]) -> None:
+    if "parent_id" in known and known["parent_id"] != row.parent_id:
+        raise Forbidden("Update of `parent_id` is not allowed.")
+    if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
+        raise BadRequest("Update of `domain_id` is not allowed.")
+    if "is_domain" in known and known["is_domain"] != row.is_domain:
+        raise BadRequest("Update of `is_domain` is not allowed.")
+
+
+def _change(req: Request, session: Session, row: Project, known: dict[str, Any], extra: dict[str, Any]) -> None:
+    enabled = known.get("enabled", row.enabled)
+    if enabled != row.enabled:
+        projects.check_enabled(session, row, enabled)
+        if not enabled:
+            tokens.revoke(session, req.cloud, project_id=row.id)
+    row.name = known.get("name", row.name).strip()
+    row.description = known.get("description", row.description) or ""
+    row.enabled = enabled
+    row.options = known.get("options", row.options)
+    row.extra = row.extra | extra
+    store(session, None, _same_name(row))
+    tokens.changed(session)
+
+
+def delete(req: Request, project_id: str) -> None:
+    with req.cloud.db.write() as session:
+        row = load(req, session, Project, project_id, "project")
+        if row.is_domain:
+            removal.remove_domain(session, req.cloud, row)
+        else:
+            removal.remove_project(session, req.cloud, row)
+
+
+def _same_name(row: Project) -> Conflict:
+    if row.is_domain:
+        return domains.same_name(row.name)  # type: ignore[no-any-return]
+    words = "it is not permitted to have two projects with either the same name or same id in the same domain"
+    return conflict("project", f"{words}: name is {row.name}, project id {row.id}")
+
+
+def _set_tags(session: Session, project_id: str, names: list[str]) -> None:
+    session.execute(sa.delete(ProjectTag).where(ProjectTag.project_id == project_id))
+    if names:
+        session.execute(sa.insert(ProjectTag), [{"project_id": project_id, "name": name} for name in names])
+
+
+# Tags
+
+
+def _render_tags(req: Request, project_id: str, tags: list[str]) -> dict[str, Any]:
+    return {"tags": tags, "links": {"self": link(req, "projects", project_id, "tags")}}
+
+
+def list_tags(req: Request, project_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        load(req, session, Project, project_id, "project")
+        return _render_tags(req, project_id, _tags(session, project_id))
+
+
+def replace_tags(req: Request, project_id: str) -> dict[str, Any]:
+    with req.cloud.db.write() as session:
+        load(req, session, Project, project_id, "project")
+        wanted = req.body.get("tags", [])
+        problem = checks.tags(wanted)
+        if problem:
+            raise BadRequest(f"Invalid input for field 'tags': the list {problem}")
+        _set_tags(session, project_id, wanted)
+        return _render_tags(req, project_id, sorted(wanted))
+
+
+def delete_tags(req: Request, project_id: str) -> None:
+    with req.cloud.db.write() as session:
+        load(req, session, Project, project_id, "project")
+        _set_tags(session, project_id, [])
+
+
+def check_tag(req: Request, project_id: str, tag: str) -> None:
+    with req.cloud.db.read() as session:
+        load(req, session, Project, project_id, "project")
+        _tag(session, project_id, tag)
+
+
+def add_tag(req: Request, project_id: str, tag: str) -> Response:
+    with req.cloud.db.write() as session:
+        load(req, session, Project, project_id, "project")
+        wanted = sorted({*_tags(session, project_id), tag})
+        problem = checks.tags(wanted)
+        if problem:
+            raise BadRequest(f"Invalid input for field 'tags': the list {problem}")
+        if session.get(ProjectTag, (project_id, tag)) is None:
+            session.add(ProjectTag(project_id=project_id, name=tag))
+    return Response(None, 201, {"Location": link(req, "projects", project_id, "tags", tag)})
+
+
+def delete_tag(req: Request, project_id: str, tag: str) -> None:
+    with req.cloud.db.write() as session:
+        load(req, session, Project, project_id, "project")
+        session.delete(_tag(session, project_id, tag))
+
+
+def _tag(session: Session, project_id: str, tag: str) -> ProjectTag:
+    row = session.get(ProjectTag, (project_id, tag))
+    if row is None:
+        raise not_found("project tag", tag)
+    return row

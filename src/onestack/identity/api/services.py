@@ -1,0 +1,98 @@
+"""Services of the catalog. Those that the cloud itself offers are made from its settings and can only be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import Forbidden
+from onestack.core.http import Request
+from onestack.identity import catalog, checks, tokens
+from onestack.identity.api.common import collection, get, link
+from onestack.identity.catalog import ServiceRow
+from onestack.identity.models import CatalogService, Endpoint
+
+FIELDS: dict[str, checks.Check] = {
+    "type": checks.text(1, 255),
+    "name": checks.text(0, 255, null=True),
+    "description": checks.DESCRIPTION,
+    "enabled": checks.flag(),
+}
+
+
+def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, Any]:
+    shown = row.extra | {
+        "id": row.id,
+        "type": row.type,
+        "name": row.name,
+        "enabled": row.enabled,
+        "links": {"self": link(req, "services", row.id)},
+    }
+    if row.description is not None:
+        shown["description"] = row.description
+    return shown
+
+
+def index(req: Request) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        rows = catalog.services(session)
+    for name in ("type", "name"):
+        wanted = req.get(name)
+        if wanted is not None:
+            rows = [row for row in rows if getattr(row, name) == wanted]
+    return collection(req, "services", [render_service(req, row) for row in rows])
+
+
+def show(req: Request, service_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        own = _own(service_id)
+        return {"service": render_service(req, own or get(session, CatalogService, service_id, "service"))}
+
+
+def create(req: Request) -> dict[str, Any]:
+    value = checks.checked(req.body, "service", FIELDS, ("type",))
+    known, extra = checks.split(value, FIELDS)
+    with req.cloud.db.write() as session:
+        row = CatalogService(
+            id=req.cloud.ids.hex(), type=known["type"], name=known.get("name") or "",
+            description=known.get("description"), enabled=known.get("enabled", True), extra=extra,
+        )  # fmt: skip
+        session.add(row)
+        tokens.changed(session)
+        return {"service": render_service(req, row)}
+
+
+def update(req: Request, service_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "service", FIELDS, change=True)
+    checks.same_id(value, service_id)
+    known, extra = checks.split(value, FIELDS)
+    with req.cloud.db.write() as session:
+        row = _changeable(session, service_id)
+        row.type = known.get("type", row.type)
+        row.name = known.get("name", row.name) or ""
+        row.description = known.get("description", row.description)
+        row.enabled = known.get("enabled", row.enabled)
+        row.extra = row.extra | extra
+        tokens.changed(session)
+        return {"service": render_service(req, row)}
+
+
+def delete(req: Request, service_id: str) -> None:
+    with req.cloud.db.write() as session:
+        session.delete(_changeable(session, service_id))
+        session.execute(sa.delete(Endpoint).where(Endpoint.service_id == service_id))
+        tokens.changed(session)
+
+
+def _own(service_id: str) -> ServiceRow | None:
+    return next((row for row in catalog.own_services() if row.id == service_id), None)
+
+
+def _changeable(session: Session, service_id: str) -> CatalogService:
+    if _own(service_id) is not None:
+        raise Forbidden(
+            f"Service {service_id} is part of this cloud: it is made from the settings and can't be changed."
+        )
+    return get(session, CatalogService, service_id, "service")

@@ -1,0 +1,81 @@
+"""`/v3/auth/tokens`: issue, validate, check, revoke."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from onestack.core.clock import micros_z
+from onestack.core.errors import NotFound
+from onestack.core.http import Request, Response
+from onestack.identity import authentication, tokens
+from onestack.identity.api.common import is_true
+from onestack.identity.engine import engine
+from onestack.identity.tokens import Token
+
+
+def create(req: Request) -> Response:
+    token = authentication.authenticate(engine(req).tokens, req.body.get("auth"))
+    return Response(render_token(req, token), 201, {"X-Subject-Token": token.id})
+
+
+def show(req: Request) -> Response:
+    token = _subject(req)
+    return Response(render_token(req, token), 200, {"X-Subject-Token": token.id})
+
+
+def check(req: Request) -> Response:
+    token = _subject(req)
+    return Response(None, 200, {"X-Subject-Token": token.id}, content_type="application/json")
+
+
+def delete(req: Request) -> None:
+    """This token, and no other of its chain."""
+    token = _subject(req)
+    with req.cloud.db.write() as session:
+        tokens.revoke(session, req.cloud, audit_id=token.payload.audit_ids[0])
+
+
+def _subject(req: Request) -> Token:
+    """The token in X-Subject-Token, which the caller may ask about."""
+    text = req.header("X-Subject-Token")
+    if not text:
+        req.authorize({})
+        raise NotFound("No token in the request")
+    try:
+        token = engine(req).tokens.validate(text, allow_expired=is_true(req, "allow_expired"))
+    except NotFound:
+        # Keystone looks at the subject first: whoever has a valid token of their own is told that it is none.
+        req.authorize({"target.token.user_id": req.ctx.user_id})
+        raise
+    req.authorize({"target.token.user_id": token.user.id, "target.token.user.domain.id": token.user.domain_id})
+    return token
+
+
+def render_token(req: Request, token: Token) -> dict[str, Any]:
+    payload = token.payload
+    shown: dict[str, Any] = {
+        "methods": list(payload.methods),
+        "user": token.user.render() | {"password_expires_at": _time(token.password_expires_at)},
+        "audit_ids": list(payload.audit_ids),
+        "expires_at": micros_z(payload.expires_at),
+        "issued_at": micros_z(payload.issued_at.replace(microsecond=0)),
+    }
+    if token.project is not None:
+        shown["project"] = token.project.render()
+        shown["is_domain"] = token.is_domain
+    elif token.domain is not None:
+        shown["domain"] = {"id": token.domain.id, "name": token.domain.name}
+    elif token.system:
+        shown["system"] = {"all": True}
+    if token.scoped:
+        shown["roles"] = [{"id": role.id, "name": role.name} for role in token.roles]
+        if req.get("nocatalog") is None:
+            shown["catalog"] = engine(req).tokens.catalog(token.user.id, payload.project_id)
+    if token.application_credential is not None:
+        shown["application_credential"] = token.application_credential
+    return {"token": shown}
+
+
+def _time(value: datetime.datetime | None) -> str | None:
+    return None if value is None else value.isoformat(timespec="microseconds")

@@ -1,0 +1,25 @@
+"""Version documents. Clients of every age begin here, without a token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onestack.core.http import Request, Response
+
+
+def _v3(req: Request) -> dict[str, Any]:
+    return {
+        "id": "v3.14",
+        "status": "stable",
+        "updated": "2020-04-07T00:00:00Z",
+        "links": [{"rel": "self", "href": f"{req.base_url}/v3/"}],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
+    }
+
+
+def index(req: Request) -> Response:
+    return Response({"versions": {"values": [_v3(req)]}}, 300, {"Location": f"{req.base_url}/v3/"})
+
+
+def show(req: Request) -> dict[str, Any]:
+    return {"version": _v3(req)}

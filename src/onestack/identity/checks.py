@@ -1,0 +1,123 @@
+"""Checks of request bodies, by a table of fields: name → what it may be. Messages are those of JSON Schema.
+
+Keystone keeps attributes that it doesn't know, so a body is a dict and not a Struct.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from onestack.core.errors import BadRequest
+
+Check = Callable[[Any], str | None]  # None: good; else what is wrong, after the value
+
+
+def text(minimum: int = 0, maximum: int = 65535, *, null: bool = False, blank: bool = True, pattern: str = "") -> Check:
+    """A string of `minimum` to `maximum` characters; `blank=False` wants one that isn't white space."""
+    compiled = re.compile(pattern) if pattern else None
+
+    def check(value: Any) -> str | None:
+        if value is None and null:
+            return None
+        if not isinstance(value, str):
+            return "is not of type 'string'"
+        if len(value) < minimum:
+            return "is too short" if value else "should be non-empty"
+        if len(value) > maximum:
+            return "is too long"
+        if not blank and not value.strip():
+            return r"does not match '[\\S]+'"
+        if compiled is not None and not compiled.search(value):
+            return f"does not match {pattern!r}"
+        return None
+
+    return check
+
+
+def flag(*, null: bool = False) -> Check:
+    def check(value: Any) -> str | None:
+        return None if isinstance(value, bool) or (null and value is None) else "is not of type 'boolean'"
+
+    return check
+
+
+def choice(*allowed: str) -> Check:
+    return lambda value: None if value in allowed and isinstance(value, str) else f"is not one of {list(allowed)}"
+
+
+def mapping(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "is not of type 'object'"
+
+
+_TAG = re.compile(r"^[^,/]*$")
+
+
+def tags(value: Any) -> str | None:
+    """At most 80 different strings of 1 to 255 characters, without comma and slash."""
+    if not isinstance(value, list):
+        return "is not of type 'array'"
+    if len(value) > 80:
+        return "is too long"
+    for tag in value:
+        if not isinstance(tag, str) or not 1 <= len(tag) <= 255 or not _TAG.match(tag):
+            return "does not match '^[^,/]*$'"
+    return "has non-unique elements" if len(set(value)) != len(value) else None
+
+
+NAME = text(1, 255, blank=False)
+SHORT_NAME = text(1, 64, blank=False)
+ID = text(1, 64, pattern=r"^[a-zA-Z0-9-]+$")
+ID_OR_NULL = text(1, 64, null=True, pattern=r"^[a-zA-Z0-9-]+$")
+DESCRIPTION = text(null=True)
+URL = text(0, 225, pattern=r"^[a-zA-Z0-9+.-]+:.+")
+
+
+def member(body: dict[str, Any], key: str) -> dict[str, Any]:
+    """`body[key]`, an object."""
+    if key not in body:
+        raise BadRequest(f"'{key}' is a required property")
+    value = body[key]
+    if not isinstance(value, dict):
+        raise BadRequest(f"Invalid input for field '{key}': {_shown(value)} is not of type 'object'")
+    return value
+
+
+def checked(
+    body: dict[str, Any], key: str, fields: Mapping[str, Check], required: Iterable[str] = (), *, change: bool = False
+) -> dict[str, Any]:
+    """The member `key` of a body, every known field of it checked. `change`: a PATCH, which must not be empty."""
+    value = dict(member(body, key))
+    for name in required:
+        if name not in value:
+            raise BadRequest(f"'{name}' is a required property")
+    if change and not value:
+        raise BadRequest("{} does not have enough properties")
+    for name, item in value.items():
+        check = fields.get(name)
+        problem = check(item) if check is not None else None
+        if problem:
+            secret = name in ("password", "original_password", "secret", "blob")
+            raise BadRequest(f"Invalid input for field '{name}': {'***' if secret else _shown(item)} {problem}")
+        if len(name) > 255:
+            raise BadRequest(f"Invalid input for field '{name[:32]}': the name is too long")
+    return value
+
+
+def split(value: dict[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(the known attributes, the client's own). `id` and `links` are nobody's to set."""
+    names = set(known)
+    extra = {key: item for key, item in value.items() if key not in names and key not in ("id", "links")}
+    return {key: item for key, item in value.items() if key in names}, extra
+
+
+def same_id(value: dict[str, Any], key: str) -> None:
+    """A PATCH may carry the id, but only the right one."""
+    if "id" in value and value["id"] != key:
+        raise BadRequest("Cannot change ID")
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 100 else shown[:97] + "..."

@@ -1,0 +1,26 @@
+"""What the identity service keeps in memory for as long as the process runs, and how a handler gets at it."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from onestack.core.cloud import Cloud
+from onestack.core.http import Request, Service
+from onestack.identity.keys import KeyRepository
+from onestack.identity.tokens import Tokens
+
+
+class Engine:
+    """Tokens and keys; the services on both ports share one."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.tokens = Tokens(cloud)
+        self.credential_keys = KeyRepository(cloud.settings.path("keys", "credential"))
+
+
+class IdentityService(Service):
+    engine: Engine
+
+
+def engine(req: Request) -> Engine:
+    return cast(IdentityService, req.service).engine

@@ -1,0 +1,44 @@
+"""Password hashes: argon2id for new ones; bcrypt's `$2b$` from a real Keystone verify too.
+
+The parameters are OWASP's minimum for argon2id (19 MiB, two passes, one lane). Only as many hashes run at once as
+there are processors: more would not be faster, and each holds its memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import argon2
+import bcrypt
+
+MAX_LENGTH = 4096  # characters; Keystone's [identity] max_password_length
+_BCRYPT_BYTES = 72  # bcrypt looks at no more
+
+_hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_turns = threading.BoundedSemaphore(os.cpu_count() or 1)
+# What an unknown user's password is compared with, so that the answer takes as long as a known user's.
+_NOBODY = (
+    "$argon2id$v=19$m=19456,t=2,p=1$" + "c29tZXNhbHRzb21lc2FsdA" + "$" + "cnK3ntTPQqsYZ1/5LXnCqJ1vDgL5sYiEAIUzMRFzW7A"
+)
+
+
+def hash_password(password: str) -> str:
+    with _turns:
+        return _hasher.hash(password)
+
+
+def verify(password: str, hashed: str | None) -> bool:
+    """Whether `password` is the one of `hashed`; None (nobody, or no password set) costs the same and is False."""
+    if len(password) > MAX_LENGTH:
+        return False
+    with _turns:
+        if hashed is not None and hashed.startswith(("$2b$", "$2a$", "$2y$")):
+            try:
+                return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], hashed.encode())
+            except ValueError:
+                return False
+        try:
+            return _hasher.verify(hashed or _NOBODY, password) and hashed is not None
+        except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
+            return False

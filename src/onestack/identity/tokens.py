@@ -1,0 +1,294 @@
+"""Tokens: making them, finding out whether they hold, and taking them back.
+
+A token is a Fernet payload (payloads.py) and nothing is stored about it. What it is worth is read from the tables:
+the user and the project must be enabled, roles are those of now, and no revocation may match. Because every service
+asks for every request, what was found is kept in memory together with the value of the change feed "identity". Every
+write that could change the answer advances that feed in its own transaction, and each use of a kept answer first
+compares it, so a revocation is in force for the next request of every process.
+"""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core import revision
+from onestack.core.cloud import Cloud
+from onestack.core.context import Context
+from onestack.core.errors import Fault, NotFound
+from onestack.identity import assignments, catalog, payloads
+from onestack.identity.assignments import RoleRef
+from onestack.identity.keys import InvalidToken, KeyRepository
+from onestack.identity.models import ApplicationCredential, Project, Revocation, User
+from onestack.identity.payloads import Payload
+
+FEED = "identity"
+LIFETIME = datetime.timedelta(hours=1)
+ALLOW_EXPIRED = datetime.timedelta(hours=48)  # how long services may still use what a user began in time
+_CACHED = 10_000  # tokens; about 2 KiB each
+_MAX_TOKEN = 2048  # characters
+_FEED_QUERY = "SELECT value FROM revisions WHERE feed = 'identity'"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """A user, project or domain as tokens show it. Domains have no domain of their own."""
+
+    id: str
+    name: str
+    domain_id: str = ""
+    domain_name: str = ""
+
+    def render(self) -> dict[str, Any]:
+        return {"id": self.id, "name": self.name, "domain": {"id": self.domain_id, "name": self.domain_name}}
+
+
+class Token(msgspec.Struct, kw_only=True):
+    """A token that holds, with everything it says."""
+
+    id: str
+    payload: Payload
+    user: Place
+    password_expires_at: datetime.datetime | None
+    project: Place | None = None
+    is_domain: bool = False
+    domain: Place | None = None
+    system: bool = False
+    roles: list[RoleRef] = []
+    application_credential: dict[str, Any] | None = None
+    context: Context | None = None
+
+    @property
+    def scoped(self) -> bool:
+        return self.project is not None or self.domain is not None or self.system
+
+
+class Tokens:
+    """The token engine of one process."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.keys = KeyRepository(cloud.settings.path("keys", "fernet"))
+        self._lock = threading.Lock()
+        self._generation = -1
+        self._cache: OrderedDict[str, Token] = OrderedDict()
+        self._catalog: list[Any] | None = None
+
+    # Using tokens
+
+    def authenticate(self, text: str) -> Context | None:
+        """Who a token is, or None. Called for every request of every service."""
+        try:
+            return self.validate(text).context
+        except Fault:
+            return None
+
+    def validate(self, text: str, *, allow_expired: bool = False) -> Token:
+        """Raises NotFound, in words that say nothing, when the token doesn't hold."""
+        generation = self._current()
+        with self._lock:
+            token = self._cache.get(text) if generation == self._generation else None
+        if token is None:
+            payload = self.decode(text)
+            self._check_time(payload, allow_expired)
+            with self.cloud.db.read() as session:
+                token = self.load(session, text, payload)
+            self._keep(generation, text, token)
+            return token
+        self._check_time(token.payload, allow_expired)
+        return token
+
+    def catalog(self, user_id: str, project_id: str | None) -> list[dict[str, Any]]:
+        generation = self._current()
+        with self._lock:
+            loaded = self._catalog if generation == self._generation else None
+        if loaded is None:
+            with self.cloud.db.read() as session:
+                loaded = catalog.load(session, self.cloud.settings)
+            with self._lock:
+                self._enter(generation)
+                self._catalog = loaded
+        return catalog.render(loaded, user_id, project_id)
+
+    # Making tokens
+
+    def issue(self, session: Session, payload: Payload) -> Token:
+        """A new token. Raises a Fault when what it asks for isn't the user's."""
+        issued = int(payload.issued_at.replace(tzinfo=datetime.UTC).timestamp())
+        sealed = self.keys.encrypt(payloads.pack(payload), issued)
+        return self.load(session, sealed.rstrip(b"=").decode(), payload)
+
+    def decode(self, text: str) -> Payload:
+        """Raises NotFound when it isn't a token that was made here."""
+        if not text or len(text) > _MAX_TOKEN or not text.isascii():
+            raise invalid()
+        try:
+            return payloads.unpack(self.keys.decrypt((text + "=" * (-len(text) % 4)).encode()))
+        except (InvalidToken, ValueError):
+            raise invalid() from None
+
+    def load(self, session: Session, text: str, payload: Payload) -> Token:
+        """What the tables say about a token now. Raises NotFound when it doesn't hold."""
+        user = session.get(User, payload.user_id)
+        if user is None or not user.enabled:
+            raise invalid()
+        home = _enabled_domain(session, user.domain_id)
+        token = Token(
+            id=text, payload=payload, password_expires_at=user.password_expires_at,
+            user=Place(user.id, user.name, home.id, home.name),
+        )  # fmt: skip
+        if payload.project_id is not None:
+            self._load_project(session, token, payload.project_id)
+        elif payload.domain_id is not None:
+            domain = _enabled_domain(session, payload.domain_id)
+            token.domain = Place(domain.id, domain.name)
+            token.roles = assignments.roles_on_domain(session, user.id, domain.id)
+        elif payload.system:
+            token.system = True
+            token.roles = assignments.roles_on_system(session, user.id)
+        if (token.scoped and not token.roles) or is_revoked(session, token):
+            raise invalid()
+        token.context = _context(token)
+        return token
+
+    def _load_project(self, session: Session, token: Token, project_id: str) -> None:
+        project = session.get(Project, project_id)
+        if project is None or not project.enabled:
+            raise invalid()
+        domain = project if project.is_domain else _enabled_domain(session, project.domain_id)
+        token.project = Place(project.id, project.name, domain.id, domain.name)
+        token.is_domain = project.is_domain
+        token.roles = assignments.roles_on_project(session, token.user.id, project)
+        if token.payload.application_credential_id is not None:
+            self._narrow(session, token, token.payload.application_credential_id)
+
+    def _narrow(self, session: Session, token: Token, credential_id: str) -> None:
+        """Only those of the user's roles that the application credential was given."""
+        credential = session.get(ApplicationCredential, credential_id)
+        if credential is None or credential.user_id != token.user.id:
+            raise invalid()
+        if credential.expires_at is not None and credential.expires_at <= self.cloud.clock.now():
+            raise invalid()
+        given = {role.id for role in assignments.effective_roles(session, credential.role_ids)}
+        token.roles = [role for role in token.roles if role.id in given]
+        token.application_credential = {
+            "id": credential.id, "name": credential.name, "restricted": not credential.unrestricted,
+        }  # fmt: skip
+
+    # The memory
+
+    def _current(self) -> int:
+        """The feed's value. A plain cursor: this runs for every request, and a session would cost ten times as much."""
+        connection = self.cloud.db.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute(_FEED_QUERY)
+            row = cursor.fetchone()
+            cursor.close()
+            return int(row[0]) if row else 0
+        finally:
+            connection.close()
+
+    def _enter(self, generation: int) -> None:
+        """Forget everything older than `generation`. The lock is held."""
+        if generation != self._generation:
+            self._cache.clear()
+            self._catalog = None
+            self._generation = generation
+
+    def _keep(self, generation: int, text: str, token: Token) -> None:
+        # `generation` was read before the rows were: an answer that is kept too long is never an old one, only one
+        # that is read again needlessly.
+        with self._lock:
+            if generation < self._generation:
+                return
+            self._enter(generation)
+            self._cache[text] = token
+            if len(self._cache) > _CACHED:
+                self._cache.popitem(last=False)
+
+    def _check_time(self, payload: Payload, allow_expired: bool) -> None:
+        until = payload.expires_at + (ALLOW_EXPIRED if allow_expired else datetime.timedelta())
+        if until <= self.cloud.clock.now():
+            raise invalid()
+
+
+def invalid() -> NotFound:
+    return NotFound("Failed to validate token")
+
+
+def changed(session: Session) -> None:
+    """Call it in every transaction that may change what an existing token is worth, or the catalog."""
+    revision.advance(session, FEED)
+
+
+def is_revoked(session: Session, token: Token) -> bool:
+    payload = token.payload
+    domains = [token.user.domain_id]
+    if token.project is not None:
+        domains.append(token.project.domain_id)
+    if token.domain is not None:
+        domains.append(token.domain.id)
+    matches = sa.or_(
+        Revocation.audit_id == payload.audit_ids[0],
+        Revocation.audit_chain_id == payload.audit_ids[-1],
+        Revocation.user_id == payload.user_id,
+        Revocation.project_id == (payload.project_id or ""),
+        Revocation.domain_id.in_(domains),
+    )
+    query = sa.select(Revocation.id).where(matches, Revocation.issued_before >= payload.issued_at).limit(1)
+    return session.execute(query).first() is not None
+
+
+def revoke(
+    session: Session,
+    cloud: Cloud,
+    *,
+    audit_id: str | None = None,
+    audit_chain_id: str | None = None,
+    user_id: str | None = None,
+    project_id: str | None = None,
+    domain_id: str | None = None,
+) -> None:
+    """Make every token issued until now that matches invalid, for good."""
+    now = cloud.clock.now()
+    session.execute(sa.delete(Revocation).where(Revocation.expires_at < now))
+    session.add(
+        Revocation(
+            audit_id=audit_id, audit_chain_id=audit_chain_id, user_id=user_id, project_id=project_id,
+            domain_id=domain_id, issued_before=now, expires_at=now + LIFETIME + ALLOW_EXPIRED,
+        )
+    )  # fmt: skip
+    changed(session)
+
+
+def _enabled_domain(session: Session, domain_id: str) -> Project:
+    domain = session.get(Project, domain_id)
+    if domain is None or not domain.enabled or not domain.is_domain:
+        raise invalid()
+    return domain
+
+
+def _context(token: Token) -> Context:
+    project = token.project
+    return Context(
+        user_id=token.user.id,
+        user_name=token.user.name,
+        user_domain_id=token.user.domain_id,
+        project_id=project.id if project else None,
+        project_name=project.name if project else None,
+        project_domain_id=project.domain_id if project else None,
+        domain_id=token.domain.id if token.domain else None,
+        system=token.system,
+        roles=[role.name for role in token.roles],
+        token=token.id,
+        expires_at=token.payload.expires_at,
+        audit_ids=list(token.payload.audit_ids),
+        methods=list(token.payload.methods),
+        token_data=token,
+    )
