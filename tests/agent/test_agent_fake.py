@@ -38,7 +38,10 @@ def test_life_of_a_server(server: StubServer, agent: AgentProcess, state: Path) 
     status = server.settle(gone)
     assert (status.operation_state, status.power) == ("done", "absent")
     assert guest(state, spec.id) is None
+    time.sleep(0.3)  # it blocks in its next question for work
+    began = time.monotonic()
     assert agent.stop() == 0
+    assert time.monotonic() - began < 3.0
 
 
 def test_two_hundred_creates_at_once_pass_at_50_a_second(server: StubServer, agent: AgentProcess) -> None:

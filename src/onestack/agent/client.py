@@ -75,16 +75,21 @@ class Client:
         self._token_file = state / "secrets" / "agent.token"
         self._token = ""
         self._idle: list[_Connection] = []
+        self._active: set[_Connection] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
     def close(self) -> None:
-        """Ends every retry; requests under way end by themselves."""
+        """Ends every retry and every request under way."""
         self._closed.set()
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+            connections = [*self._idle, *self._active]
+            self._idle = []
+        for connection in connections:
+            channel = connection.sock
+            if channel is not None:
+                with contextlib.suppress(OSError):
+                    channel.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for an answer
 
     def headers(self) -> dict[str, str]:
         """The token is read again after a refusal, because it may have been replaced."""
@@ -139,6 +144,7 @@ class Client:
     ) -> Iterator[http.client.HTTPResponse]:
         """The answer as a stream. The connection is kept if it was read to its end. Raises Away."""
         connection, response = self._send(method, path, data, timeout, headers or {})
+        used = connection
         try:
             if response.status == 401:
                 self._token = ""
@@ -149,6 +155,8 @@ class Client:
                         self._idle.append(connection)
                         connection = None  # type: ignore[assignment]
         finally:
+            with self._lock:
+                self._active.discard(used)
             if connection is not None:
                 connection.close()
 
@@ -160,21 +168,25 @@ class Client:
             headers["Content-Type"] = "application/json"
         while True:
             with self._lock:
-                connection = self._idle.pop() if self._idle else None
-            kept = connection is not None
-            if connection is None:
-                connection = _Connection(self.socket_path, timeout)
-            elif connection.sock is not None:
+                kept = bool(self._idle)
+                connection = self._idle.pop() if kept else _Connection(self.socket_path, timeout)
+                self._active.add(connection)
+            if connection.sock is not None:
                 connection.timeout = timeout
                 connection.sock.settimeout(timeout)
             try:
                 connection.request(method, path, body=data, headers=headers)
                 return connection, connection.getresponse()
             except NETWORK_ERRORS as error:
-                connection.close()
-                if kept and not isinstance(error, TimeoutError):
+                self._drop(connection)
+                if kept and not isinstance(error, TimeoutError) and not self._closed.is_set():
                     continue  # the server had closed it meanwhile; every message may be sent twice
                 raise Away(f"{self.socket_path}: {error or type(error).__name__}") from error
             except BaseException:
-                connection.close()
+                self._drop(connection)
                 raise
+
+    def _drop(self, connection: _Connection) -> None:
+        with self._lock:
+            self._active.discard(connection)
+        connection.close()

@@ -77,17 +77,15 @@ class ImageCache:
                 f"file system of {self.root}",
             )
         began = time.monotonic()
-        digest = self._download(image, part, cancelled)
-        if digest != image.os_hash_value:
-            part.unlink()
-            raise StepFailed(
-                f"The data of image {image.id} are not those that were uploaded ({image.os_hash_algo} differs). "
-                "Upload the image again and create the server from the new one."
-            )
         try:
+            if self._download(image, part, cancelled) != image.os_hash_value:
+                raise StepFailed(
+                    f"The data of image {image.id} are not those that were uploaded ({image.os_hash_algo} differs). "
+                    "Upload the image again and create the server from the new one."
+                )
             self._inspect(image, part)
         except StepFailed:
-            part.unlink()
+            part.unlink(missing_ok=True)  # what came before an interruption is kept, what is wrong is not
             raise
         part.chmod(0o640)
         os.chown(part, 0, self.root.stat().st_gid)
@@ -127,10 +125,7 @@ class ImageCache:
         except http.client.HTTPException as error:
             raise Unavailable(f"Image {image.id} broke off on its way from the server: {error!r}.") from error
         except OSError as error:
-            fault = host_error(error, part)
-            if isinstance(fault, StepFailed):
-                part.unlink(missing_ok=True)  # a full disk needs the space more
-            raise fault from error
+            raise host_error(error, part) from error
         return digest.hexdigest()
 
     def _refused(self, image: ImageSpec, status: int) -> None:
