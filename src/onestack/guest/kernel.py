@@ -113,16 +113,21 @@ def aliases(module: bytes) -> list[str]:
 
 
 def load_order(wanted: Iterable[str], needs: dict[str, list[str]]) -> list[str]:
-    """The wanted modules and, before each, what it needs. Names that `needs` does not know are built in: left out."""
+    """The wanted modules and, before each, what it needs. Names that `needs` does not know are built in: left out.
+
+    Raises GuestError when modules need each other in a circle.
+    """
     order: dict[str, None] = {}
 
-    def add(name: str) -> None:
+    def add(name: str, above: tuple[str, ...]) -> None:
         if name in order or name not in needs:
             return
+        if name in above:
+            raise GuestError(f"kernel modules need each other in a circle: {' '.join(above)}")
         for dependency in needs[name]:
-            add(dependency)
+            add(dependency, (*above, name))
         order[name] = None
 
     for name in wanted:
-        add(name.replace("-", "_"))
+        add(name.replace("-", "_"), ())
     return list(order)
