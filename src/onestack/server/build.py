@@ -54,7 +54,7 @@ def network_driver(settings: Settings) -> Any:
         return FakeDriver()
     from onestack.network.drivers.ovn import OvnDriver
 
-    return OvnDriver(settings)
+    return OvnDriver.from_settings(settings)
 
 
 def add_operation_workers(cloud: Cloud) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from onestack.network.drivers.ovn.driver import Ovn
+from onestack.network.drivers.ovn.driver import OvnDriver
 
 from .engine import Databases, installed
 
@@ -25,7 +25,7 @@ def databases(server: Databases) -> Databases:
 
 
 @pytest.fixture
-def driver(databases: Databases) -> Iterator[Ovn]:
-    ovn = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1", timeout=5)
+def driver(databases: Databases) -> Iterator[OvnDriver]:
+    ovn = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1", timeout=5)
     yield ovn
     ovn.close()

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from onestack.network.drivers import base
-from onestack.network.drivers.fake import Fake
+from onestack.network.drivers.fake import FakeDriver
 
 from . import worlds
 from .worlds import NET, VM1, changes, vm1, world
@@ -16,7 +16,7 @@ from .worlds import NET, VM1, changes, vm1, world
 
 @pytest.fixture(params=["fake", "ovn"])
 def engine(request: pytest.FixtureRequest) -> Iterator[base.Driver]:
-    driver: base.Driver = Fake() if request.param == "fake" else request.getfixturevalue("driver")
+    driver: base.Driver = FakeDriver() if request.param == "fake" else request.getfixturevalue("driver")
     yield driver
     driver.close()
 

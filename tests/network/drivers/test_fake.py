@@ -10,19 +10,19 @@ import pytest
 from msgspec.structs import replace
 
 from onestack.network.drivers import base
-from onestack.network.drivers.fake import Fake
+from onestack.network.drivers.fake import FakeDriver
 
 from .worlds import NET, VM1, VM2, changes, vm1, world
 
 
 @pytest.fixture
-def fake() -> Iterator[Fake]:
-    fake = Fake()
+def fake() -> Iterator[FakeDriver]:
+    fake = FakeDriver()
     yield fake
     fake.close()
 
 
-def test_what_is_applied_is_held_until_it_is_gone(fake: Fake) -> None:
+def test_what_is_applied_is_held_until_it_is_gone(fake: FakeDriver) -> None:
     fake.apply(changes())
     assert fake.reconcile(lambda: world).repairs == ()
     fake.apply(base.Changes(gone=frozenset({("port", VM1)})))
@@ -32,7 +32,7 @@ def test_what_is_applied_is_held_until_it_is_gone(fake: Fake) -> None:
     assert list(fake.objects) == [("network", NET)]
 
 
-def test_bound_ports_are_up_at_once(fake: Fake) -> None:
+def test_bound_ports_are_up_at_once(fake: FakeDriver) -> None:
     events: queue.Queue[tuple[Any, ...]] = queue.Queue()
     fake.apply(changes(replace(world, ports=(vm1,))))
     fake.watch(lambda *event: events.put(event))
@@ -47,7 +47,7 @@ def test_bound_ports_are_up_at_once(fake: Fake) -> None:
     assert events.empty()
 
 
-def test_it_fails_as_told(fake: Fake) -> None:
+def test_it_fails_as_told(fake: FakeDriver) -> None:
     fake.fail(f"port:{VM1}", "no room")
     with pytest.raises(base.ObjectsFailed) as caught:
         fake.apply(changes())
@@ -62,7 +62,7 @@ def test_it_fails_as_told(fake: Fake) -> None:
     assert fake.look().ok
 
 
-def test_hosts_are_chassis(fake: Fake) -> None:
+def test_hosts_are_chassis(fake: FakeDriver) -> None:
     fake.hosts = ("one",)
     fake.apply(changes())
     assert [chassis.name for chassis in fake.chassis()] == ["host1", "one"]

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from onestack.network.drivers import base
 from onestack.network.drivers.ovn import ovsdb, schema
-from onestack.network.drivers.ovn.driver import Ovn
+from onestack.network.drivers.ovn.driver import OvnDriver
 
 from . import worlds
 from .engine import Databases
@@ -77,8 +77,8 @@ def spoil(databases: Databases, kind: str, table: str, which: int, column: int) 
 
 
 @pytest.fixture(scope="module")
-def pair(server: Databases) -> Iterator[tuple[Databases, Ovn]]:
-    driver = Ovn(server.remote("nb"), server.remote("sb"), "cloud-1")
+def pair(server: Databases) -> Iterator[tuple[Databases, OvnDriver]]:
+    driver = OvnDriver(server.remote("nb"), server.remote("sb"), "cloud-1")
     yield server, driver
     driver.close()
 
@@ -86,7 +86,7 @@ def pair(server: Databases) -> Iterator[tuple[Databases, Ovn]]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=some_world(), after=some_world(), damages=st.lists(damage, max_size=6))
 def test_reconcile_from_any_state(
-    pair: tuple[Databases, Ovn], before: base.World, after: base.World, damages: list[tuple[str, str, int, int]]
+    pair: tuple[Databases, OvnDriver], before: base.World, after: base.World, damages: list[tuple[str, str, int, int]]
 ) -> None:
     databases, driver = pair
     databases.clear()
@@ -106,7 +106,7 @@ def test_reconcile_from_any_state(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=some_world(), after=some_world())
 def test_applying_the_difference_is_as_good_as_a_reconcile(
-    pair: tuple[Databases, Ovn], before: base.World, after: base.World
+    pair: tuple[Databases, OvnDriver], before: base.World, after: base.World
 ) -> None:
     databases, driver = pair
     databases.clear()

@@ -8,9 +8,10 @@ import time
 import pytest
 from msgspec.structs import replace
 
+from onestack.config import Settings
 from onestack.network.drivers import base
 from onestack.network.drivers.ovn import ovsdb, rows
-from onestack.network.drivers.ovn.driver import Ovn
+from onestack.network.drivers.ovn.driver import OvnDriver
 
 from . import worlds
 from .engine import Databases
@@ -24,7 +25,9 @@ def ports_of(databases: Databases, table: str, uuid: str) -> set[str]:
     return set(members) if isinstance(members, frozenset) else {members}
 
 
-def test_a_whole_world_is_made_in_one_call_and_nothing_is_left_to_repair(driver: Ovn, databases: Databases) -> None:
+def test_a_whole_world_is_made_in_one_call_and_nothing_is_left_to_repair(
+    driver: OvnDriver, databases: Databases
+) -> None:
     driver.apply(changes())
     content = databases.content()
 
@@ -36,14 +39,14 @@ def test_a_whole_world_is_made_in_one_call_and_nothing_is_left_to_repair(driver:
     assert databases.content() == content
 
 
-def test_applying_again_changes_nothing(driver: Ovn, databases: Databases) -> None:
+def test_applying_again_changes_nothing(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     before = {row["_uuid"]: row["_version"] for row in databases.rows("Logical_Switch")}
     driver.apply(changes())
     assert {row["_uuid"]: row["_version"] for row in databases.rows("Logical_Switch")} == before
 
 
-def test_objects_applied_one_by_one_give_the_same_as_all_at_once(driver: Ovn, databases: Databases) -> None:
+def test_objects_applied_one_by_one_give_the_same_as_all_at_once(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     content = databases.content()
     databases.clear()
@@ -60,7 +63,7 @@ def test_objects_applied_one_by_one_give_the_same_as_all_at_once(driver: Ovn, da
     assert databases.content() == content
 
 
-def test_all_objects_gone_leave_an_empty_database(driver: Ovn, databases: Databases) -> None:
+def test_all_objects_gone_leave_an_empty_database(driver: OvnDriver, databases: Databases) -> None:
     databases_before = databases.content()
     driver.apply(changes())
     driver.apply(base.Changes(gone=frozenset((kind, item.id) for kind, item in base.described(world))))
@@ -70,7 +73,7 @@ def test_all_objects_gone_leave_an_empty_database(driver: Ovn, databases: Databa
     assert databases.content() == databases_before
 
 
-def test_a_port_that_is_gone_leaves_its_switch_its_groups_and_dns(driver: Ovn, databases: Databases) -> None:
+def test_a_port_that_is_gone_leaves_its_switch_its_groups_and_dns(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     driver.apply(base.Changes(gone=frozenset({("port", VM1)})))
     assert VM1 not in ports_of(databases, "Logical_Switch", NET)
@@ -79,7 +82,7 @@ def test_a_port_that_is_gone_leaves_its_switch_its_groups_and_dns(driver: Ovn, d
     driver.apply(base.Changes(gone=frozenset({("port", VM1)})))
 
 
-def test_a_port_changes_groups(driver: Ovn, databases: Databases) -> None:
+def test_a_port_changes_groups(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     driver.apply(base.Changes(ports=(replace(vm1, security_group_ids=(OTHER,)),)))
     assert ports_of(databases, "Port_Group", GROUP) == {VM2}
@@ -89,7 +92,7 @@ def test_a_port_changes_groups(driver: Ovn, databases: Databases) -> None:
     assert ports_of(databases, "Port_Group", rows.DROP_PLACE.uuid) == {VM2}
 
 
-def test_a_rule_that_is_removed_is_gone_at_once(driver: Ovn, databases: Databases) -> None:
+def test_a_rule_that_is_removed_is_gone_at_once(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     driver.apply(base.Changes(security_groups=(replace(worlds.group, rules=worlds.rules[:1]),)))
     matches = {row["match"] for row in databases.rows("ACL")}
@@ -97,7 +100,7 @@ def test_a_rule_that_is_removed_is_gone_at_once(driver: Ovn, databases: Database
     assert ports_of(databases, "Port_Group", GROUP) == {VM1, VM2}
 
 
-def test_a_router_loses_its_gateway_and_keeps_what_is_not_its_own(driver: Ovn, databases: Databases) -> None:
+def test_a_router_loses_its_gateway_and_keeps_what_is_not_its_own(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     driver.apply(base.Changes(routers=(replace(worlds.router, gateway=None, routes=()),)))
     assert [row["type"] for row in databases.rows("NAT")] == ["dnat_and_snat"]
@@ -106,7 +109,7 @@ def test_a_router_loses_its_gateway_and_keeps_what_is_not_its_own(driver: Ovn, d
     assert [row["name"] for row in databases.rows("Logical_Router_Port")] == [f"lrp-{worlds.INTERFACE}"]
 
 
-def test_a_floating_ip_moves_between_routers_and_is_released(driver: Ovn, databases: Databases) -> None:
+def test_a_floating_ip_moves_between_routers_and_is_released(driver: OvnDriver, databases: Databases) -> None:
     second = base.Router(id=worlds.id_of("second"))
     driver.apply(changes())
     driver.apply(base.Changes(routers=(second,), floating_ips=(replace(worlds.floating, router_id=second.id),)))
@@ -117,14 +120,14 @@ def test_a_floating_ip_moves_between_routers_and_is_released(driver: Ovn, databa
     assert [row["type"] for row in databases.rows("NAT")] == ["snat"]
 
 
-def test_a_network_that_loses_its_metadata_port(driver: Ovn, databases: Databases) -> None:
+def test_a_network_that_loses_its_metadata_port(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     driver.apply(base.Changes(networks=(replace(worlds.network, metadata=None),)))
     assert worlds.METADATA not in ports_of(databases, "Logical_Switch", NET)
     assert VM1 in ports_of(databases, "Logical_Switch", NET)
 
 
-def test_a_port_without_its_network_fails_and_the_others_do_not(driver: Ovn, databases: Databases) -> None:
+def test_a_port_without_its_network_fails_and_the_others_do_not(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     lost = vm(3, network_id=worlds.id_of("nowhere"))
     with pytest.raises(base.ObjectsFailed) as caught:
@@ -135,7 +138,7 @@ def test_a_port_without_its_network_fails_and_the_others_do_not(driver: Ovn, dat
     assert databases.row("Logical_Switch_Port", lost.id) is None
 
 
-def test_a_port_of_a_network_that_goes_in_the_same_call_fails(driver: Ovn, databases: Databases) -> None:
+def test_a_port_of_a_network_that_goes_in_the_same_call_fails(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     with pytest.raises(base.ObjectsFailed):
         driver.apply(base.Changes(ports=(vm(3),), gone=frozenset({("network", NET)})))
@@ -152,7 +155,9 @@ def test_a_port_of_a_network_that_goes_in_the_same_call_fails(driver: Ovn, datab
         replace(vm1, id="not-a-uuid"),
     ],
 )
-def test_what_ovn_can_not_take_is_named_and_never_written(driver: Ovn, databases: Databases, broken: base.Port) -> None:
+def test_what_ovn_can_not_take_is_named_and_never_written(
+    driver: OvnDriver, databases: Databases, broken: base.Port
+) -> None:
     driver.apply(changes())
     before = databases.content()
     with pytest.raises(base.ObjectsFailed) as caught:
@@ -161,7 +166,7 @@ def test_what_ovn_can_not_take_is_named_and_never_written(driver: Ovn, databases
     assert databases.content() == before
 
 
-def test_an_object_that_the_database_refuses_does_not_stop_its_batch(driver: Ovn, databases: Databases) -> None:
+def test_an_object_that_the_database_refuses_does_not_stop_its_batch(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     wrong = replace(worlds.public, id=worlds.id_of("wrong"), segmentation_id=99999)
     right = replace(worlds.network, id=worlds.id_of("right"), metadata=None)
@@ -172,7 +177,7 @@ def test_an_object_that_the_database_refuses_does_not_stop_its_batch(driver: Ovn
     assert vm(5).id in ports_of(databases, "Logical_Switch", NET)
 
 
-def test_a_name_that_somebody_else_took_is_taken_back(driver: Ovn, databases: Databases) -> None:
+def test_a_name_that_somebody_else_took_is_taken_back(driver: OvnDriver, databases: Databases) -> None:
     databases.transact(
         "nb",
         {"op": "insert", "table": "Logical_Switch_Port", "uuid-name": "p", "row": {"name": VM1}},
@@ -185,7 +190,7 @@ def test_a_name_that_somebody_else_took_is_taken_back(driver: Ovn, databases: Da
     assert "theirs" in {row["name"] for row in databases.rows("Logical_Switch")}
 
 
-def test_reconcile_repairs_and_says_what_was_wrong(driver: Ovn, databases: Databases) -> None:
+def test_reconcile_repairs_and_says_what_was_wrong(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     content = databases.content()
     here = ovsdb.where_uuid(VM1)
@@ -204,9 +209,9 @@ def test_reconcile_repairs_and_says_what_was_wrong(driver: Ovn, databases: Datab
 
 
 def test_reconcile_removes_what_is_not_in_the_world_and_leaves_what_is_not_ours(
-    driver: Ovn, databases: Databases
+    driver: OvnDriver, databases: Databases
 ) -> None:
-    neighbour = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-2")
+    neighbour = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-2")
     theirs = base.Network(id=worlds.id_of("theirs"), name="theirs")
     neighbour.apply(base.Changes(networks=(theirs,)))
     neighbour.close()
@@ -228,7 +233,7 @@ def test_reconcile_removes_what_is_not_in_the_world_and_leaves_what_is_not_ours(
     assert databases.rows("Logical_Router") == databases.rows("DHCP_Options") == databases.rows("DNS") == []
 
 
-def test_strangers_are_put_out_of_a_security_group(driver: Ovn, databases: Databases) -> None:
+def test_strangers_are_put_out_of_a_security_group(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     databases.transact(
         "nb",
@@ -253,7 +258,7 @@ def test_strangers_are_put_out_of_a_security_group(driver: Ovn, databases: Datab
     assert databases.content() == content
 
 
-def test_a_port_stays_in_an_operators_own_group(driver: Ovn, databases: Databases) -> None:
+def test_a_port_stays_in_an_operators_own_group(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     databases.transact("nb", {"op": "insert", "table": "Port_Group", "row": {"name": "mine", "ports": ["uuid", VM1]}})
     driver.apply(base.Changes(ports=(replace(vm1, name="new"),)))
@@ -262,8 +267,8 @@ def test_a_port_stays_in_an_operators_own_group(driver: Ovn, databases: Database
 
 
 def test_a_repair_does_not_undo_what_another_server_did_meanwhile(databases: Databases) -> None:
-    ours = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
-    theirs = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    ours = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    theirs = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
     ours.apply(changes())
     drift = {"op": "update", "table": "Logical_Switch_Port", "where": ovsdb.where_uuid(VM1), "row": {"addresses": "x"}}
     databases.transact("nb", drift)
@@ -286,7 +291,7 @@ def test_a_repair_does_not_undo_what_another_server_did_meanwhile(databases: Dat
     theirs.close()
 
 
-def test_reconcile_keeps_what_an_object_had_whose_description_is_bad(driver: Ovn, databases: Databases) -> None:
+def test_reconcile_keeps_what_an_object_had_whose_description_is_bad(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     before = databases.content()
     bad = replace(world, ports=(replace(vm1, mac="bad"), *world.ports[1:]))
@@ -298,8 +303,8 @@ def test_reconcile_keeps_what_an_object_had_whose_description_is_bad(driver: Ovn
 
 def test_a_port_applied_while_reconcile_runs_survives_it(databases: Databases) -> None:
     """Another server applies a port after this one read the database; its world has the port."""
-    ours = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
-    theirs = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    ours = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    theirs = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
     ours.apply(changes())
 
     def load() -> base.World:
@@ -313,11 +318,11 @@ def test_a_port_applied_while_reconcile_runs_survives_it(databases: Databases) -
 
 
 def test_two_servers_apply_at_once(databases: Databases) -> None:
-    Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1").apply(changes())
+    OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1").apply(changes())
     problems: list[Exception] = []
 
     def work(number: int) -> None:
-        driver = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+        driver = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
         try:
             for name in ("a", "b", "c"):
                 driver.apply(base.Changes(ports=(vm(8, name=name), vm(10 + number, name=name))))
@@ -334,7 +339,7 @@ def test_two_servers_apply_at_once(databases: Databases) -> None:
     assert {vm(10 + number).id for number in range(4)} < ports_of(databases, "Logical_Switch", NET)
 
 
-def test_the_database_is_killed_and_comes_back(driver: Ovn, databases: Databases) -> None:
+def test_the_database_is_killed_and_comes_back(driver: OvnDriver, databases: Databases) -> None:
     driver.apply(changes())
     databases.kill("nb")
     assert not driver.look().ok
@@ -348,7 +353,7 @@ def test_the_database_is_killed_and_comes_back(driver: Ovn, databases: Databases
 
 
 def test_a_hung_database_does_not_hang_the_caller(databases: Databases) -> None:
-    driver = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1", timeout=0.3)
+    driver = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1", timeout=0.3)
     driver.apply(changes())
     server = databases.processes["nb"]
     server.send_signal(19)  # SIGSTOP
@@ -361,4 +366,15 @@ def test_a_hung_database_does_not_hang_the_caller(databases: Databases) -> None:
         server.send_signal(18)  # SIGCONT
     driver.apply(base.Changes(ports=(vm(3),)))
     assert driver.reconcile(lambda: replace(world, ports=(*world.ports, vm(3)))).repairs == ()
+    driver.close()
+
+
+def test_a_clouds_own_databases_are_found_in_its_state_directory(databases: Databases) -> None:
+    (databases.root / "run").mkdir(exist_ok=True)
+    for which in ("nb", "sb"):
+        link = databases.root / "run" / f"ovn{which}_db.sock"
+        link.unlink(missing_ok=True)
+        link.symlink_to(databases.root / f"{which}.sock")
+    driver = OvnDriver.from_settings(Settings(state=str(databases.root)))
+    assert driver.look() == base.Health(ok=True)
     driver.close()

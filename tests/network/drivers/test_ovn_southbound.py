@@ -6,7 +6,7 @@ import queue
 from typing import Any
 
 from onestack.network.drivers.base import Chassis
-from onestack.network.drivers.ovn.driver import Ovn
+from onestack.network.drivers.ovn.driver import OvnDriver
 from onestack.network.drivers.ovn.southbound import Bindings
 
 from .engine import Databases, wait_for
@@ -45,7 +45,7 @@ def test_ports_come_up_go_down_move_and_nothing_is_lost_over_a_restart(databases
     datapath = {"op": "insert", "table": "Datapath_Binding", "uuid": DATAPATH, "row": {"tunnel_key": 1}}
     databases.transact("sb", datapath, *chassis("one", one), *chassis("two", two))
     databases.transact("sb", binding("a", 1, one, True), binding("b", 2), binding("r", 3, one, True, "patch"))
-    driver = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    driver = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
     events: queue.Queue[tuple[str, bool, str | None]] = queue.Queue()
 
     def callback(*event: Any) -> None:
@@ -82,7 +82,7 @@ def test_ports_come_up_go_down_move_and_nothing_is_lost_over_a_restart(databases
 
 def test_a_watch_starts_before_the_database(databases: Databases) -> None:
     databases.kill("sb")
-    driver = Ovn(databases.remote("nb"), databases.remote("sb"), "cloud-1")
+    driver = OvnDriver(databases.remote("nb"), databases.remote("sb"), "cloud-1")
     events: queue.Queue[tuple[Any, ...]] = queue.Queue()
     driver.watch(lambda *event: events.put(event))
     databases.start("sb")

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from onestack.network.drivers import base
-from onestack.network.drivers.ovn.driver import Ovn
+from onestack.network.drivers.ovn.driver import OvnDriver
 
 from . import worlds
 from .host import Guest, Host, missing
@@ -55,7 +55,7 @@ class Cloud:
     def __init__(self, host: Host) -> None:
         self.host = host
         self.events: queue.Queue[tuple[str, bool, str | None]] = queue.Queue()
-        self.driver = Ovn(host.databases.remote("nb"), host.databases.remote("sb"), "cloud-1")
+        self.driver = OvnDriver(host.databases.remote("nb"), host.databases.remote("sb"), "cloud-1")
         self.driver.watch(lambda *event: self.events.put(event))
         self.guests: dict[str, Guest] = {}
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 _WITHOUT_EFFECT = ("network:floatingip", "network:distributed")
 
 
-class Fake:
+class FakeDriver:
     """A `base.Driver` in memory. `objects` holds the descriptions by (kind, id)."""
 
     def __init__(self, hosts: tuple[str, ...] = (), delay: float = 0.0) -> None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from onestack.config import Settings
 from onestack.network.drivers import base
 from onestack.network.drivers.ovn import northbound, ovsdb, plan, rows, southbound
 from onestack.network.drivers.ovn.ovsdb import Conflict, Refused
@@ -17,7 +18,7 @@ _TRIES = 8
 _WORLD_SECONDS = 60.0
 
 
-class Ovn:
+class OvnDriver:
     """A `base.Driver` on OVN's databases.
 
     `northbound`, `southbound`: `unix:PATH` or `tcp:HOST:PORT`, several members of a cluster separated by commas.
@@ -31,6 +32,12 @@ class Ovn:
         self._southbound = ovsdb.Client(southbound_db, southbound.DATABASE, timeout)
         self._lock = threading.Lock()
         self._watcher: southbound.Watcher | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> OvnDriver:
+        """On the databases of this cloud's own OVN. All the servers of a region use the same mark."""
+        run = settings.path("run")
+        return cls(f"unix:{run}/ovnnb_db.sock", f"unix:{run}/ovnsb_db.sock", settings.region)
 
     # --- apply ------------------------------------------------------------------------------------------------
 
