@@ -69,7 +69,9 @@ def test_config_drive_ssh_hotplug_reboot_power_button(tmp_path: Path, image: Pat
             assert guest.ssh(key, f"{program} 2>&1").returncode != 127, program
 
         plug_network(guest)
-        address = guest.ssh(key, "for i in $(seq 100); do ip -4 -o addr show eth1 | grep inet && break; usleep 200000; done")
+        address = guest.ssh(
+            key, "for i in $(seq 100); do ip -4 -o addr show eth1 | grep inet && break; usleep 200000; done"
+        )
         assert "inet 10.9.0.15/24" in address.stdout
 
         guest.type("cirros")

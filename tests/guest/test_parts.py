@@ -25,7 +25,12 @@ def module(*depends: str, alias: tuple[str, ...] = ()) -> bytes:
 @pytest.mark.skipif(not shutil.which("cpio") and not shutil.which("busybox"), reason="needs a cpio")
 def test_cpio_is_read_back_by_cpio(tmp_path: Path) -> None:
     data = os.urandom(1001)
-    entries = [cpio.directory("a"), cpio.file("a/file", data, 0o755), cpio.symlink("a/link", "file"), cpio.file("e", b"")]
+    entries = [
+        cpio.directory("a"),
+        cpio.file("a/file", data, 0o755),
+        cpio.symlink("a/link", "file"),
+        cpio.file("e", b""),
+    ]
     reader = ["cpio"] if shutil.which("cpio") else ["busybox", "cpio"]
     subprocess.run([*reader, "-idm"], input=cpio.archive(entries), cwd=tmp_path, check=True, capture_output=True)
     assert (tmp_path / "a/file").read_bytes() == data

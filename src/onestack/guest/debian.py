@@ -23,16 +23,15 @@ BOOT_MIB = 96
 # Debian packages that `build` needs on this machine.
 PACKAGES = sorted({"mmdebstrap", "syslinux-common", *disk.PROGRAMS.values()})
 # Debian packages in the image.
-INSIDE = (
-    "linux-image-cloud-amd64 initramfs-tools systemd-sysv udev dbus cloud-init cloud-guest-utils openssh-server sudo "
-    "iproute2 iputils-ping netcat-openbsd curl isc-dhcp-client ifupdown fdisk gdisk e2fsprogs ca-certificates"
-).split()
+INSIDE = [
+    "linux-image-cloud-amd64", "initramfs-tools", "systemd-sysv", "udev", "dbus", "cloud-init", "cloud-guest-utils",
+    "openssh-server", "sudo", "iproute2", "iputils-ping", "netcat-openbsd", "curl", "isc-dhcp-client", "ifupdown",
+    "fdisk", "gdisk", "e2fsprogs", "ca-certificates",
+]  # fmt: skip
 LEAN = ("man", "doc", "locale", "info")
 
 
-def build(
-    output: Path, *, suite: str = SUITE, mirror: str = MIRROR, progress: Progress | None = None
-) -> Path:
+def build(output: Path, *, suite: str = SUITE, mirror: str = MIRROR, progress: Progress | None = None) -> Path:
     """Build the image into the qcow2 file `output` and return it. Raises GuestError, with `output` as it was."""
     say = progress or silent
     say("looking for the programs", 0.0)

@@ -14,7 +14,7 @@ from onestack.guest import cpio, disk, kernel, rootfs
 from onestack.guest.tools import Progress, require, silent, which, workshop
 
 NAME = "onestack-mini"
-USER, PASSWORD = "cirros", "gocubsgo"  # noqa: S105 - printed on the guest's console, as CirrOS does
+USER, PASSWORD = "cirros", "gocubsgo"  # printed on the guest's console, as CirrOS does
 MIN_RAM_MIB = 96  # 64 is too little for the kernel to unpack its initramfs
 LABEL = "onestack-mini"
 
@@ -34,7 +34,10 @@ ARGUMENTS = " ".join((
     "random.trust_cpu=on nokaslr mitigations=off no_timer_check cryptomgr.notests audit=0 apparmor=0 edd=off",
     "i8042.noaux",
 ))  # fmt: skip
-INITRD_APPLETS = "blkid blockdev cat dd echo findfs mount od printf readlink sh sync switch_root umount usleep".split()
+INITRD_APPLETS = [
+    "blkid", "blockdev", "cat", "dd", "echo", "findfs", "mount", "od", "printf", "readlink", "sh", "sync",
+    "switch_root", "umount", "usleep",
+]  # fmt: skip
 
 
 def default_cache() -> Path:

@@ -28,9 +28,10 @@ PROGRAMS = {
     "lsblk": "util-linux",
     "blkid": "util-linux",
 }
-DIRECTORIES = (
-    "dev etc/dropbear home/cirros mnt proc root run sys tmp usr/bin usr/sbin usr/lib usr/lib64 var/lib/cloud var/log"
-).split()
+DIRECTORIES = [
+    "dev", "etc/dropbear", "home/cirros", "mnt", "proc", "root", "run", "sys", "tmp", "usr/bin", "usr/sbin",
+    "usr/lib", "usr/lib64", "var/lib/cloud", "var/log",
+]  # fmt: skip
 LINKS = {
     "bin": "usr/bin",
     "sbin": "usr/sbin",
