@@ -1,0 +1,74 @@
+"""How Placement speaks: microversions 1.0 to 1.39 and errors of the API working group's form, with codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from onestack.core.dialect import Dialect, Microversions, Version, reason
+from onestack.core.errors import BadRequest, Conflict, Fault, NotAcceptable
+
+MINIMUM, MAXIMUM = (1, 0), (1, 39)
+
+CONCURRENT = "placement.concurrent_update"
+DUPLICATE = "placement.duplicate_name"
+IN_USE = "placement.inventory.inuse"
+PROVIDER_IN_USE = "placement.resource_provider.inuse"
+PARENT = "placement.resource_provider.cannot_delete_parent"
+PROVIDER_NOT_FOUND = "placement.resource_provider.not_found"
+BAD_VALUE = "placement.query.bad_value"
+MISSING_VALUE = "placement.query.missing_value"
+DUPLICATE_KEY = "placement.query.duplicate_key"
+
+_versions = Microversions("placement", MINIMUM, MAXIMUM)
+
+
+def concurrent(message: str) -> Conflict:
+    """409: the generation given isn't the present one."""
+    return Conflict(message, kind=CONCURRENT)
+
+
+class PlacementDialect(Dialect):
+    strict_content_type = True
+
+    def error(self, fault: Fault) -> dict[str, Any]:
+        message = fault.message
+        if fault.kind == "PolicyNotAuthorized":
+            message = f"Policy does not allow {fault.extra['rule']} to be performed."
+        body = {"status": fault.status, "title": reason(fault.status), "detail": message}
+        if fault.status == 406 and "max_version" in fault.extra:
+            body.update(fault.extra)
+        return {"errors": [body]}
+
+    def render_error(self, fault: Fault, request_id: str, version: Version) -> tuple[bytes, str]:
+        if fault.extra.get("no_token"):
+            return super().render_error(fault, request_id, version)
+        body = self.error(fault)
+        first = body["errors"][0]
+        if version >= (1, 23):
+            first["code"] = fault.kind if fault.kind.startswith("placement.") else "placement.undefined_code"
+        first["request_id"] = request_id
+        return msgspec.json.encode(body), "application/json"
+
+    def version(self, headers: Mapping[str, str]) -> Version:
+        try:
+            return _versions.parse(headers)
+        except NotAcceptable as fault:
+            asked = headers.get("openstack-api-version", "").split()[-1]
+            raise NotAcceptable(f"Unacceptable version header: {asked}", extra=fault.extra) from None
+
+    def headers(self, request_id: str, version: Version) -> dict[str, str]:
+        headers = {"x-openstack-request-id": request_id, "vary": "openstack-api-version"}
+        if version != (0, 0):
+            headers["openstack-api-version"] = f"placement {version[0]}.{version[1]}"
+        if version >= (1, 15):
+            headers["cache-control"] = "no-cache"
+        return headers
+
+    def invalid(self, path: str, message: str, value: Any = None) -> Fault:
+        return BadRequest(f"JSON does not validate: {path + ': ' if path else ''}{message}")
+
+    def malformed(self) -> Fault:
+        return BadRequest("Malformed JSON: the body is not a JSON object.")

@@ -1,0 +1,225 @@
+"""Placement: claims that never overbook, explanations, and the API by its microversions."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from onestack.placement import public, service
+
+HOST = "10000000-0000-4000-8000-000000000001"
+SECOND = "10000000-0000-4000-8000-000000000002"
+SERVER = "20000000-0000-4000-8000-00000000000%d"
+FLAVOR = {"VCPU": 2, "MEMORY_MB": 512, "DISK_GB": 0}
+
+
+@pytest.fixture
+def placement(cloud, client_of):
+    client = client_of(service.build(cloud)["placement"])
+    cloud.db.create_all()
+    with cloud.db.write() as session:
+        for uuid, name, cpus in ((HOST, "host-1", 2), (SECOND, "host-2", 1)):
+            public.ensure_provider(session, cloud, uuid, name)
+            public.set_inventory(
+                session, uuid,
+                {"VCPU": {"total": cpus, "allocation_ratio": 2.0, "max_unit": cpus}, "MEMORY_MB": {"total": 2048}},
+            )  # fmt: skip
+    return client
+
+
+def api(client, method, path, version="1.39", **more):
+    more.setdefault("as_", "admin")
+    return client.request(method, path, headers={"OpenStack-API-Version": f"placement {version}"}, **more)
+
+
+def test_claims_stop_at_capacity_and_a_release_gives_back(cloud, placement):
+    with cloud.db.write() as session:
+        assert public.claim(session, SERVER % 1, "p", "u", HOST, FLAVOR)
+        assert public.claim(session, SERVER % 2, "p", "u", HOST, FLAVOR)
+        assert not public.claim(session, SERVER % 3, "p", "u", HOST, FLAVOR)
+        assert public.usage(session, [HOST]) == {HOST: {"VCPU": 4, "MEMORY_MB": 1024}}
+        assert public.claim(session, SERVER % 2, "p", "u", HOST, FLAVOR), "the same claim again is the same claim"
+        public.release(session, SERVER % 1)
+        public.release(session, SERVER % 1)
+        assert public.claim(session, SERVER % 3, "p", "u", HOST, FLAVOR)
+
+
+def test_simultaneous_claims_never_overbook(cloud, placement):
+    won = []
+
+    def work(number):
+        with cloud.db.write() as session:
+            won.append(public.claim(session, SERVER % number, "p", "u", HOST, FLAVOR))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 6 + [True] * 2
+
+
+def test_candidates_take_one_query_and_refusals_say_why(cloud, placement):
+    statements = []
+    sa.event.listen(cloud.db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    with cloud.db.read() as session:
+        found = public.candidates(session, FLAVOR)
+        assert [(uuid, name) for uuid, name, _ in found] == [(HOST, "host-1")]
+        assert found[0][2]["VCPU"].free == 4
+        assert [text.split()[0] for text in statements] == ["BEGIN", "SELECT"]
+        reasons = public.refusals(session, {"VCPU": 2, "MEMORY_MB": 4096, "VGPU": 1})
+    assert reasons == {
+        "host-1": "4096 MEMORY_MB asked, 2048 of 2048 free; it has no VGPU",
+        "host-2": "2 VCPU asked, at most 1 for one consumer; 4096 MEMORY_MB asked, 2048 of 2048 free; it has no VGPU",
+    }
+
+
+def test_inventory_refresh_keeps_what_is_used_and_the_generation_when_nothing_changed(cloud, placement):
+    before = api(placement, "GET", f"/resource_providers/{HOST}").json["generation"]
+    with cloud.db.write() as session:
+        public.set_inventory(
+            session, HOST,
+            {"VCPU": {"total": 2, "allocation_ratio": 2.0, "max_unit": 2}, "MEMORY_MB": {"total": 2048}},
+        )  # fmt: skip
+    assert api(placement, "GET", f"/resource_providers/{HOST}").json["generation"] == before
+    with cloud.db.write() as session:
+        public.claim(session, SERVER % 1, "p", "u", HOST, {"VCPU": 1})
+        public.set_inventory(session, HOST, {"DISK_GB": {"total": 10}})
+    names = api(placement, "GET", f"/resource_providers/{HOST}/inventories").json["inventories"]
+    assert set(names) == {"VCPU", "DISK_GB"}
+
+
+def test_root_and_versions(placement):
+    answer = placement.get("/", as_=None)
+    assert answer.json["versions"][0]["max_version"] == "1.39"
+    assert placement.get("/resource_providers", as_="admin").headers["openstack-api-version"] == "placement 1.0"
+    assert api(placement, "GET", "/resource_providers", "latest").headers["openstack-api-version"] == "placement 1.39"
+    bad = api(placement, "GET", "/resource_providers", "1.99")
+    assert bad.status_code == 406
+    assert bad.json["errors"][0]["max_version"] == "1.39"
+    assert api(placement, "GET", "/traits", "1.5").status_code == 404
+
+
+def test_members_are_refused(placement):
+    answer = api(placement, "GET", "/resource_providers", as_="member")
+    assert answer.status_code == 403
+    error = answer.json["errors"][0]
+    assert error["detail"] == "Policy does not allow placement:resource_providers:list to be performed."
+    assert error["request_id"] == answer.headers["x-openstack-request-id"]
+    assert api(placement, "GET", "/resource_providers", as_="service").status_code == 200
+
+
+def test_provider_life(placement):
+    made = api(placement, "POST", "/resource_providers", json={"name": "third"})
+    assert made.status_code == 200
+    uuid = made.json["uuid"]
+    assert made.json["root_provider_uuid"] == uuid
+    again = api(placement, "POST", "/resource_providers", json={"name": "third"})
+    assert (again.status_code, again.json["errors"][0]["code"]) == (409, "placement.duplicate_name")
+    old = api(placement, "POST", "/resource_providers", "1.0", json={"name": "fourth"})
+    assert old.status_code == 201
+    assert old.headers["location"].endswith(uuid) is False
+    assert api(placement, "PUT", f"/resource_providers/{uuid}", json={"name": "3rd"}).json["name"] == "3rd"
+    found = api(placement, "GET", "/resource_providers?name=3rd").json["resource_providers"]
+    assert [row["uuid"] for row in found] == [uuid]
+    assert api(placement, "DELETE", f"/resource_providers/{uuid}").status_code == 204
+    assert api(placement, "GET", f"/resource_providers/{uuid}").status_code == 404
+
+
+def test_inventory_generations(placement):
+    path = f"/resource_providers/{HOST}/inventories"
+    generation = api(placement, "GET", path).json["resource_provider_generation"]
+    body = {"resource_provider_generation": generation, "inventories": {"VCPU": {"total": 8}}}
+    assert api(placement, "PUT", path, json=body).json["inventories"]["VCPU"]["total"] == 8
+    stale = api(placement, "PUT", path, json=body)
+    assert (stale.status_code, stale.json["errors"][0]["code"]) == (409, "placement.concurrent_update")
+    assert "code" not in api(placement, "PUT", path, "1.22", json=body).json["errors"][0]
+    body = {"total": 4, "resource_provider_generation": generation + 1}
+    assert api(placement, "PUT", path + "/VCPU", json=body).json["resource_provider_generation"] == generation + 2
+    for bad in ({"total": 0}, {"total": 1, "reserved": 2}, {"total": 1, "allocation_ratio": -1}, {"total": 2**40}):
+        body = {"resource_provider_generation": generation + 2, **bad}
+        assert api(placement, "PUT", path + "/VCPU", json=body).status_code == 400
+
+
+def allocation(amount, generation=None, provider=HOST):
+    return {
+        "allocations": {provider: {"resources": {"VCPU": amount}}}, "project_id": "p", "user_id": "u",
+        "consumer_generation": generation, "consumer_type": "INSTANCE",
+    }  # fmt: skip
+
+
+def test_allocations(placement):
+    path = "/allocations/" + SERVER % 1
+    assert api(placement, "PUT", path, json=allocation(2)).status_code == 204
+    shown = api(placement, "GET", path).json
+    assert shown["allocations"][HOST]["resources"] == {"VCPU": 2}
+    assert shown["consumer_generation"] == 1
+    assert api(placement, "PUT", path, json=allocation(1)).status_code == 409, "the consumer exists by now"
+    assert api(placement, "PUT", path, json=allocation(1, 1)).status_code == 204
+    used = api(placement, "GET", f"/resource_providers/{HOST}/usages").json["usages"]
+    assert used == {"MEMORY_MB": 0, "VCPU": 1}
+    assert api(placement, "GET", "/usages?project_id=p").json["usages"] == {
+        "INSTANCE": {"consumer_count": 1, "VCPU": 1}
+    }
+    assert api(placement, "DELETE", f"/resource_providers/{HOST}").status_code == 409
+    assert api(placement, "DELETE", path).status_code == 204
+    assert api(placement, "DELETE", path).status_code == 404
+    assert api(placement, "GET", path).json == {"allocations": {}}
+
+
+def test_allocations_are_all_or_nothing(placement):
+    many = {SERVER % number: allocation(2) for number in range(3)}
+    answer = api(placement, "POST", "/allocations", json=many)
+    assert answer.status_code == 409
+    assert "exceed the capacity" in answer.json["errors"][0]["detail"]
+    assert api(placement, "GET", f"/resource_providers/{HOST}/usages").json["usages"]["VCPU"] == 0
+    del many[SERVER % 0]
+    assert api(placement, "POST", "/allocations", json=many).status_code == 204
+    assert api(placement, "PUT", "/allocations/" + SERVER % 5, json=allocation(3)).status_code == 409
+    assert (
+        api(placement, "PUT", "/allocations/" + SERVER % 5, json=allocation(1, provider=SERVER % 9)).status_code == 400
+    )
+
+
+def test_old_allocations_are_lists(placement):
+    body = {"allocations": [{"resource_provider": {"uuid": HOST}, "resources": {"VCPU": 1}}]}
+    assert api(placement, "PUT", "/allocations/" + SERVER % 1, "1.7", json=body).status_code == 204
+    assert api(placement, "PUT", "/allocations/" + SERVER % 2, "1.8", json=body).status_code == 400
+
+
+def test_candidates_api(placement):
+    body = api(placement, "GET", "/allocation_candidates?resources=VCPU:1,MEMORY_MB:64").json
+    assert len(body["allocation_requests"]) == 2
+    assert body["allocation_requests"][0]["mappings"] == {"": [HOST]}
+    assert body["provider_summaries"][HOST]["resources"]["VCPU"] == {"capacity": 4, "used": 0}
+    assert (
+        len(api(placement, "GET", "/allocation_candidates?resources=VCPU:1&limit=1").json["allocation_requests"]) == 1
+    )
+    both = api(placement, "GET", "/allocation_candidates?resources1=VCPU:1&resources2=VCPU:1&group_policy=isolate")
+    assert len(both.json["allocation_requests"]) == 2
+    for bad in ("", "?resources=VCPU", "?resources=NOPE:1", "?resources=VCPU:1&limit=0", "?resources=VCPU:1&no=1"):
+        assert api(placement, "GET", "/allocation_candidates" + bad).status_code == 400
+
+
+def test_traits_aggregates_and_classes(placement):
+    assert api(placement, "PUT", "/traits/CUSTOM_GOLD").status_code == 201
+    assert api(placement, "PUT", "/traits/CUSTOM_GOLD").status_code == 204
+    assert api(placement, "PUT", "/traits/gold").status_code == 400
+    generation = api(placement, "GET", f"/resource_providers/{HOST}").json["generation"]
+    body = {"traits": ["CUSTOM_GOLD"], "resource_provider_generation": generation}
+    assert api(placement, "PUT", f"/resource_providers/{HOST}/traits", json=body).status_code == 200
+    only = api(placement, "GET", "/allocation_candidates?resources=VCPU:1&required=CUSTOM_GOLD").json
+    assert list(only["provider_summaries"]) == [HOST]
+    rest = api(placement, "GET", "/resource_providers?required=!CUSTOM_GOLD").json["resource_providers"]
+    assert [row["name"] for row in rest] == ["host-2"]
+    assert api(placement, "DELETE", "/traits/CUSTOM_GOLD").status_code == 409
+    body = {"aggregates": [SERVER % 7], "resource_provider_generation": generation + 1}
+    assert api(placement, "PUT", f"/resource_providers/{HOST}/aggregates", json=body).status_code == 200
+    members = api(placement, "GET", f"/resource_providers?member_of={SERVER % 7}").json["resource_providers"]
+    assert [row["uuid"] for row in members] == [HOST]
+    assert api(placement, "PUT", "/resource_classes/CUSTOM_GPU").status_code == 201
+    assert api(placement, "GET", "/resource_classes/CUSTOM_GPU").json["name"] == "CUSTOM_GPU"
+    assert api(placement, "DELETE", "/resource_classes/VCPU").status_code == 400
+    assert api(placement, "DELETE", "/resource_classes/CUSTOM_GPU").status_code == 204
