@@ -225,6 +225,19 @@ def test_a_port_without_any_rule_gets_its_address_and_nothing_else(cloud: Cloud)
     assert guest(cloud, bare).never_pings("10.0.0.1")
 
 
+def test_a_guest_directly_on_the_provider_network(cloud: Cloud) -> None:
+    fixed = base.FixedIp(subnet_id=worlds.PUBLIC_SUBNET, address="172.24.4.50", dhcp=False)
+    outside = worlds.vm(22, network_id=worlds.PUBLIC, fixed_ips=(fixed,), dns_name="")
+    cloud.driver.apply(base.Changes(ports=(outside,)))
+    plugged = Guest(cloud.host, "outside", outside.id, outside.mac)
+    plugged.run("ip", "addr", "add", "172.24.4.50/24", "dev", "eth0")
+    plugged.plug()
+    assert plugged.pings("172.24.4.1")
+    assert plugged.pings("172.24.4.20")
+    assert cloud.host.pings("172.24.4.50")
+    cloud.driver.apply(base.Changes(gone=frozenset({("port", outside.id)})))
+
+
 def test_the_metadata_address_leads_to_the_networks_own_port(cloud: Cloud) -> None:
     metadata = Guest(cloud.host, "metadata", worlds.METADATA, worlds.network.metadata.mac)
     metadata.plug()
