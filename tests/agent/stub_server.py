@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import itertools
 import os
+import socket
 import socketserver
 import threading
 import time
@@ -65,7 +67,8 @@ class StubServer:
         self._server.shutdown()
         self._server.server_close()
         for connection in list(self._server.connections):
-            connection.close()
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._server = None
 
     def want(self, spec: wire.ServerSpec) -> wire.ServerSpec:
