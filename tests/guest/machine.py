@@ -80,15 +80,8 @@ class Machine:
         self.until(r"\$ ")
 
     def ssh(self, key: Path, *command: str, user: str = "cirros") -> subprocess.CompletedProcess[str]:
-        options = [
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            f"UserKnownHostsFile={self.home}/known",
-            "-o",
-            "BatchMode=yes",
-        ]
-        options += ["-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR", "-i", str(key), "-p", str(self.ssh_port)]
+        options = ["StrictHostKeyChecking=no", f"UserKnownHostsFile={self.home}/known", "BatchMode=yes"]
+        options += ["ConnectTimeout=20", "LogLevel=ERROR", f"IdentityFile={key}", f"Port={self.ssh_port}"]
         return subprocess.run(
             ["ssh", *(f"-o{option}" for option in options), f"{user}@127.0.0.1", *command],
             capture_output=True,
