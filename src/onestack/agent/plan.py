@@ -138,7 +138,7 @@ def _shut_down(spec: ServerSpec, operation: OperationSpec, observed: Observed, n
     limit = shutdown_seconds(spec, operation)
     if observed.asked is None and limit > 0:
         return Plan([Step("shutdown")], wait=min(ASK_AGAIN_SECONDS, limit))
-    left = (observed.asked or now) + limit - now
+    left = limit if observed.asked is None else observed.asked + limit - now
     if left <= 0:
         return Plan([Step("destroy")])
     return Plan([Step("shutdown")], wait=min(ASK_AGAIN_SECONDS, left))
