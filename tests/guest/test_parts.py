@@ -141,6 +141,12 @@ def test_workshop_of_a_dead_builder_is_free(tmp_path: Path) -> None:
         assert work.is_dir()
 
 
+def test_a_full_disk_is_an_error_for_the_user(tmp_path: Path) -> None:
+    with pytest.raises(tools.GuestError, match=r"image: .*No space"), tools.workshop(tmp_path / "image"):
+        raise OSError(28, "No space left on device")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_packages_are_debian_names() -> None:
     assert {"busybox-static", "dropbear-bin", "syslinux", "syslinux-common", "mtools"} <= set(mini.PACKAGES)
 

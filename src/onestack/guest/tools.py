@@ -63,25 +63,36 @@ def workshop(output: Path) -> Iterator[Path]:
     """An empty directory beside `output` to build it in; gone afterwards.
 
     Its name depends on the output alone, so what a killed build left is cleared by the next one. A lock keeps two
-    builds of one image apart. Raises GuestError when another one is at work.
+    builds of one image apart. Raises GuestError when another one is at work, and for any OSError inside.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
     lock_path = output.parent / f".{output.name}.lock"
     directory = output.parent / f".{output.name}.build"
-    descriptor = os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(lock_path, output):
+            if directory.exists():
+                shutil.rmtree(directory)
+            directory.mkdir(mode=0o700)
+            try:
+                yield directory
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+    except OSError as error:  # no space, no permission
+        raise GuestError(f"cannot build {output}: {error}") from error
+
+
+@contextlib.contextmanager
+def _locked(path: Path, output: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise GuestError(f"{output} is being built by another process") from error
-        if directory.exists():
-            shutil.rmtree(directory)
-        directory.mkdir(mode=0o700)
         try:
-            yield directory
+            yield
         finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            lock_path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
