@@ -59,7 +59,8 @@ def show(files: dict[str, Path], count: int, *, follow: bool) -> None:
             handles[name].seek(0, os.SEEK_END)
     sys.stdout.flush()
     while follow:
-        if not any([more(name, handles[name], files[name], len(files) > 1) for name in handles]):
+        grown = [more(name, handles[name], files[name], len(files) > 1) for name in handles]
+        if not any(grown):
             sys.stdout.flush()
             time.sleep(INTERVAL)
 

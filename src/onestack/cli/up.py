@@ -1,4 +1,7 @@
-"""`onestack up`: from whatever state the machine is in to a running cloud. Every step ensures; Ctrl-C and again works."""
+"""`onestack up`: from whatever state the machine is in to a running cloud.
+
+Every step ensures, so that Ctrl-C at any point and `up` again works.
+"""
 
 from __future__ import annotations
 

@@ -46,9 +46,8 @@ def ensure_running(settings: Settings) -> None:
     bridge, wanted = settings.external_bridge, address(settings)
     taken = conflict(wanted.network, except_for=bridge)
     if taken:
-        raise EngineError(
-            f"network.external_cidr {wanted.network} overlaps {taken}; choose another in {settings.path('onestack.toml')}"
-        )
+        file = settings.path("onestack.toml")
+        raise EngineError(f"network.external_cidr {wanted.network} overlaps {taken}; choose another in {file}")
     ovs.vsctl(
         "--may-exist", "add-br", bridge, "--", "set", "Bridge", bridge, f"datapath_type={ovs.datapath()}",
         f'other_config:hwaddr="{hardware_address(bridge)}"', "--", "set", "Interface", bridge,
@@ -120,7 +119,7 @@ def conflict(network: ipaddress.IPv4Network | ipaddress.IPv6Network, *, except_f
     """`10.0.0.5/24 on eth0` when that overlaps the network; else nothing."""
     for name, found in interfaces():
         for one in found if name != except_for else []:
-            if ipaddress.ip_interface(one).network.overlaps(network):  # type: ignore[arg-type]
+            if ipaddress.ip_interface(one).network.overlaps(network):
                 return f"{one} on {name}"
     return ""
 

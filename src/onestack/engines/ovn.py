@@ -10,6 +10,7 @@ that name as a suffix, so that several clouds' controllers don't see each other'
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 from pathlib import Path
@@ -135,7 +136,7 @@ def ensure_running(settings: Settings, user: str) -> None:
 def wait_for_databases(settings: Settings, seconds: float = 15.0) -> None:
     for name, (stem, _) in DATABASES.items():
         path = str(settings.path("run", f"{stem}_db.sock"))
-        if not process.wait_for(lambda path=path: ovs.answers(path), seconds):
+        if not process.wait_for(functools.partial(ovs.answers, path), seconds):
             raise EngineError(
                 f"{name} does not start: {process.last_line(log(settings, name)) or 'no word in its log'}"
             )

@@ -16,9 +16,10 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from onestack.engines.health import EngineError
 
@@ -148,8 +149,10 @@ def spawn(program: Program) -> int:
         log = os.open(program.log, flags, 0o640)
     except OSError as error:
         raise EngineError(f"{program.name}: cannot write {program.log}: {error.strerror}") from error
-    other = {"user": program.user, "group": program.group or program.user, "extra_groups": []} if program.user else {}
-    if program.group and not program.user:
+    other: dict[str, Any] = {}
+    if program.user:
+        other = {"user": program.user, "group": program.group or program.user, "extra_groups": []}
+    elif program.group:
         other = {"group": program.group}
     try:
         process = subprocess.Popen(
@@ -215,7 +218,7 @@ def ended(handle: int, seconds: float) -> bool:
     return bool(poller.poll(seconds * 1000))
 
 
-def wait_for(condition, seconds: float, interval: float = 0.02) -> bool:
+def wait_for(condition: Callable[[], object], seconds: float, interval: float = 0.02) -> bool:
     """Poll until `condition()` is true; False when the time is over."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -43,6 +43,9 @@ class Supervisor:
         self.directory = directory
         self.watched: dict[str, Watched] = {}
         self.poller = select.poll()
+        # Python goes back into a poll() that a signal interrupted; this pipe, which its handler fills, ends it.
+        self.signals, self.signal_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.poller.register(self.signals, select.POLLIN)
         self.reload = True
         self.ending = False
         self.logs_looked_at = 0.0
@@ -97,6 +100,8 @@ class Supervisor:
         moments = [item.due - now for item in self.watched.values() if item.handle < 0]
         seconds = max(0.0, min([*moments, LOOK_AT_LOGS]))
         dead = {handle for handle, _ in self.poller.poll(seconds * 1000)}
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.signals, 512)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
@@ -133,14 +138,9 @@ class Supervisor:
 def main() -> int:
     directory = Path(sys.argv[1])
     supervisor = Supervisor(directory)
-    # A signal must also end a poll() that is just about to begin: the wake-up pipe does that.
-    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writer)
-    supervisor.poller.register(reader, select.POLLIN)
+    signal.set_wakeup_fd(supervisor.signal_writer)
 
     def hear(number: int, frame: object) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(reader, 64)
         if number == signal.SIGHUP:
             supervisor.reload = True
         elif number in (signal.SIGTERM, signal.SIGINT):
