@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     small = kinds.add_parser("mini", help="onestack-mini: some 26 MB, boots in seconds, built offline in seconds")
     small.add_argument("--cache", type=Path, help="where the kernel package is kept between builds")
     small.add_argument("--root-mib", type=int, default=44, help="size of the root partition (default: %(default)s)")
-    full = kinds.add_parser("debian", help="Debian with cloud-init: some 170 MB, needs root, a mirror and minutes")
+    full = kinds.add_parser("debian", help="Debian with cloud-init: some 180 MB, needs root, a mirror and minutes")
     full.add_argument("--suite", default=debian.SUITE, help="default: %(default)s")
     full.add_argument("--mirror", default=debian.MIRROR, help="default: %(default)s")
     for kind in (small, full):
