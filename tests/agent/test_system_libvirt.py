@@ -253,6 +253,29 @@ def test_hostile_and_broken_images(server, host, state, tmp_path) -> None:
     assert not list((state / "cache").iterdir())
 
 
+@pytest.mark.parametrize(
+    "properties", [{"hw_machine_type": "q35"}, {"hw_video_model": "none", "hw_pointer_model": "usbtablet"}]
+)
+def test_properties_of_the_image(server, host, image, properties) -> None:
+    spec = small(server, image, config_drive=True)
+    assert spec.image is not None
+    spec.image.properties.update(properties)
+    spec = server.operate(spec, "create", "running")
+    done(server.settle(spec, 60), "running")
+    both = msgspec.structs.replace(spec, nics=[*spec.nics, nic_spec()])
+    done(server.settle(server.operate(both, "attach_interface", "running"), 30), "running")
+
+
+def test_a_network_of_the_host_gets_its_metadata_port(server, host, ovs) -> None:
+    from tests.agent.test_system_metadata import network
+
+    spec = network()
+    server.network(spec)
+    until(lambda: [row.get("iface-id") for row in ovs.ports().values()] == [spec.metadata_port_id])
+    server.network(msgspec.structs.replace(spec, present=False))
+    until(lambda: not ovs.ports())
+
+
 def test_vnc_and_serial_sockets(server, host, image, state, libvirt_connection) -> None:
     """The streams that `console_stream` would carry."""
     from onestack.agent.drivers.libvirt.consoles import console_socket

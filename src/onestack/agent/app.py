@@ -2,6 +2,7 @@
 
 main        asks for work, blocking; hands specs to the reconciler, questions to the consoles
 heartbeat   hello every so often, and the periodic full reconcile
+networks    plugs the metadata ports that the server names
 outbox      sends statuses
 worker-N    one server each, made on demand
 metadata    the sockets of 169.254.169.254 (not with the fake hypervisor)
@@ -40,11 +41,13 @@ class Agent:
         self._stopping = threading.Event()
         self._welcomed = threading.Event()
         self._networks: list[NetworkSpec] | None = None  # not told yet
+        self._networks_changed = threading.Event()
 
     def run(self) -> None:
         self.driver.start(self.reconciler.look)
         self.outbox.start()
         threading.Thread(target=self._heartbeat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=self._plug_networks, name="networks", daemon=True).start()
         try:
             self._welcomed.wait()
             self._ask_for_work()
@@ -68,7 +71,6 @@ class Agent:
         try:
             while not self._stopping.is_set():
                 interval = self._hello()
-                self._plug_networks()
                 if time.monotonic() - last_reconcile >= RECONCILE_SECONDS:
                     self.reconciler.look_at_all()
                     self._tidy()
@@ -129,17 +131,24 @@ class Agent:
         networks = [network for network in work.networks if network.present and _sane(network)]
         if networks != self._networks:
             self._networks = networks
-            self._plug_networks()
+            self._networks_changed.set()
         for question in work.questions:
             self.consoles.ask(question)
 
     def _plug_networks(self) -> None:
-        if self._networks is None:
-            return
-        try:
-            self.driver.networks(self._networks)
-        except Unavailable as error:
-            log.warning("metadata ports have to wait: %s", error)
+        """A thread of its own: an Open vSwitch that hangs must hold up neither work nor heartbeat."""
+        wait = RECONCILE_SECONDS
+        while not self._stopping.is_set():
+            self._networks_changed.wait(wait)
+            self._networks_changed.clear()
+            wait = RECONCILE_SECONDS
+            if self._networks is None:
+                continue
+            try:
+                self.driver.networks(self._networks)
+            except Unavailable as error:
+                log.warning("metadata ports have to wait: %s", error)
+                wait = 2.0
 
     def _tidy(self) -> None:
         try:

@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 
 from onestack.agent.client import Client
 from onestack.agent.drivers.base import Unavailable
@@ -49,7 +50,9 @@ class Metadata:
                 for network_id, device in found.items():
                     if network_id not in wanted:
                         self._remove(network_id, device)
-                if wanted and not self._plugged:
+                if not wanted:
+                    self._remove_namespace()
+                elif not self._plugged:
                     self._make_namespace()
                 for spec in wanted.values():
                     if self._plugged.get(spec.id) != spec or spec.id not in found or not _exists(spec):
@@ -72,6 +75,11 @@ class Metadata:
             run(["ip", "netns", "add", self.namespace])
         run(["ip", "-n", self.namespace, "link", "set", "lo", "up"])
         self._listeners.start()
+
+    def _remove_namespace(self) -> None:
+        if Path("/run/netns", self.namespace).exists():
+            self._listeners.stop()
+            run(["ip", "netns", "delete", self.namespace])
 
     def _plug(self, spec: NetworkSpec) -> None:
         outer, inner = devices(spec)

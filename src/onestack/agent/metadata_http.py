@@ -71,12 +71,16 @@ class Listeners:
         self._selector = selectors.DefaultSelector()
 
     def start(self) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name="metadata", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        self._tell(None)
+        """Close every socket and leave the namespace; `start` may be called again."""
+        if self._thread is not None:
+            self._tell(None)
+            self._thread.join(5.0)
+            self._thread = None
 
     def add(self, device: str, network_id: str) -> None:
         """Listen for this network on this device; again, if the device was made anew."""
@@ -94,13 +98,13 @@ class Listeners:
             enter(self._namespace)
         except OSError as error:
             log.error("metadata: cannot enter %s: %s", self._namespace, error)
-            self._thread = None
             return
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         while True:
             for key, _events in self._selector.select():
                 if key.fd == self._wake_read:
                     if not self._obey():
+                        self._selector.unregister(self._wake_read)
                         return
                 else:
                     self._accept(key.fileobj, key.data)  # type: ignore[arg-type]

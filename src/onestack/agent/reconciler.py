@@ -245,6 +245,8 @@ class Reconciler:
         if entry.away_since is None:
             entry.away_since = now
             log.warning("server %s: waiting: %s", spec.id, error)
+            if self._running(entry, spec) is not None:
+                self._send(entry, spec, None, "running")  # its steps say what is being waited for
         operation = self._running(entry, spec)
         if operation is not None and spec.desired != "absent" and now - entry.away_since > GIVE_UP_SECONDS:
             entry.away_since = None

@@ -120,6 +120,8 @@ def explained(what: str, text: str) -> str:
         return f"The host could not {what}: its disk is full. Delete servers that are not needed, or ask for room."
     if "cannot set up guest memory" in lowered or "cannot allocate memory" in lowered:
         return f"The host could not {what}: it has not enough free memory. Try again later or choose a smaller flavor."
+    if "unable to find any firmware" in lowered:
+        return f"The host could not {what}: it has no UEFI firmware. The operator can install it (package ovmf)."
     if "permission denied" in lowered or "cannot access" in lowered:
         return (
             f"The host could not {what}: QEMU may not read the server's files. The operator must let QEMU's user pass "

@@ -130,8 +130,9 @@ def _processor(root: ET.Element, spec: ServerSpec, host: Host) -> None:
 
 def _controllers(devices: ET.Element, spec: ServerSpec, host: Host) -> None:
     if is_q35(spec):
-        for _number in range(len(spec.nics) + len(host.disks) + HOTPLUG_PORTS):
-            ET.SubElement(devices, "controller", type="pci", model="pcie-root-port")
+        ET.SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
+        for number in range(len(spec.nics) + len(host.disks) + HOTPLUG_PORTS):
+            ET.SubElement(devices, "controller", type="pci", index=str(number + 1), model="pcie-root-port")
     if any(disk.bus == "scsi" for disk in host.disks):
         ET.SubElement(devices, "controller", type="scsi", index="0", model="virtio-scsi")
     tablet = _properties(spec).get("hw_pointer_model") == "usbtablet"
