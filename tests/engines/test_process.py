@@ -54,7 +54,8 @@ def test_a_broken_pid_file_is_no_process(program, text):
 
 
 def test_stop_insists(tmp_path):
-    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)"
+    deaf = "import signal, time\n"
+    deaf += "signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)"
     program = Program("deaf", (sys.executable, "-c", deaf), str(tmp_path / "pid"), str(tmp_path / "log"))
     pid = process.start(program)
     assert process.wait_for(lambda: process.last_line(program.log) == "deaf", 10)

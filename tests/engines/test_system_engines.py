@@ -81,11 +81,9 @@ def seen(tmp_path_factory):
 
 
 def test_all_are_up(seen):
-    assert {name: state for name, (state, _) in seen["first"].items()} == {
-        name: "up"
-        for name in ("ovsdb-server", "ovs-vswitchd", "libvirtd", "virtlogd", "ovn-nb", "ovn-sb", "ovn-northd",
-                     "ovn-controller", "br-ex")
-    }  # fmt: skip
+    ours = {"ovn-nb", "ovn-sb", "ovn-northd", "ovn-controller", "br-ex"}
+    assert set(seen["first"]) == {"ovsdb-server", "ovs-vswitchd", "libvirtd", "virtlogd"} | ours
+    assert {state for state, _ in seen["first"].values()} == {"up"}
 
 
 def test_again_changes_nothing(seen):
