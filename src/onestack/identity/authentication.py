@@ -168,9 +168,7 @@ def _by_application_credential(cloud: Cloud, session: Session, proof: Proof, dat
 # Scope
 
 
-def _payload(
-    cloud: Cloud, session: Session, proof: Proof, user: User, scope: dict[str, Any] | None
-) -> Payload:
+def _payload(cloud: Cloud, session: Session, proof: Proof, user: User, scope: dict[str, Any] | None) -> Payload:
     now = cloud.clock.now()
     expires = now + LIFETIME
     audit_ids = [payloads.new_audit_id(cloud.ids.hex())]

@@ -82,9 +82,7 @@ def own_endpoints(settings: Settings) -> list[EndpointRow]:
 
 def services(session: Session) -> list[ServiceRow]:
     rows = session.scalars(sa.select(CatalogService).order_by(CatalogService.type, CatalogService.id))
-    return own_services() + [
-        ServiceRow(r.id, r.type, r.name, r.description, r.enabled, r.extra, False) for r in rows
-    ]
+    return own_services() + [ServiceRow(r.id, r.type, r.name, r.description, r.enabled, r.extra, False) for r in rows]
 
 
 def endpoints(session: Session, settings: Settings) -> list[EndpointRow]:

@@ -37,9 +37,7 @@ class Project(Base):
 class ProjectTag(Base):
     __tablename__ = "identity_project_tags"
 
-    project_id: Mapped[str] = mapped_column(
-        sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), primary_key=True
-    )
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), primary_key=True)
     name: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
 
 
@@ -176,9 +174,7 @@ class ApplicationCredential(Base):
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     user_id: Mapped[str] = mapped_column(sa.ForeignKey("identity_users.id", ondelete="CASCADE"))
-    project_id: Mapped[str] = mapped_column(
-        sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), index=True
-    )
+    project_id: Mapped[str] = mapped_column(sa.ForeignKey("identity_projects.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(sa.String(255))
     description: Mapped[str | None] = mapped_column(sa.Text)
     secret_hash: Mapped[str] = mapped_column(sa.String(255))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.errors import Forbidden
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import Conflict, Forbidden
 from onestack.core.http import Request
 from onestack.identity import checks, removal, tokens
 from onestack.identity.api.common import (
@@ -86,7 +88,7 @@ def update(req: Request, domain_id: str) -> dict[str, Any]:
         return {"domain": render_domain(req, row)}
 
 
-def change_domain(req: Request, session: Any, row: Project, value: dict[str, Any]) -> None:
+def change_domain(req: Request, session: Session, row: Project, value: dict[str, Any]) -> None:
     known, extra = checks.split(value, _KNOWN)
     if known.get("enabled") is False and row.enabled:
         if row.id == DEFAULT_DOMAIN:
@@ -106,6 +108,6 @@ def delete(req: Request, domain_id: str) -> None:
         removal.remove_domain(session, req.cloud, get_domain(session, domain_id))
 
 
-def same_name(name: str) -> Any:
+def same_name(name: str) -> Conflict:
     words = "it is not permitted to have two projects acting as domains with the same name"
     return conflict("project", f"{words}: {name}")

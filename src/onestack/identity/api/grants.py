@@ -61,9 +61,7 @@ class Grants:
             role, project = self._load(req, session, actor_id, target_id, role_id)
             assert role is not None
             if role.domain_id and self.target_type == "project" and project and project.domain_id != role.domain_id:
-                raise Forbidden(
-                    f"Project {target_id} must be in the same domain as the role {role_id} being assigned."
-                )
+                raise Forbidden(f"Project {target_id} must be in the same domain as the role {role_id} being assigned.")
             key = (self.actor_type, actor_id, self.target_type, target_id, role_id, self.inherited)
             if session.get(Assignment, key) is None:
                 session.add(
@@ -96,7 +94,7 @@ class Grants:
         role = get_role(session, role_id) if role_id else None
         actor: User | Group | None
         if gone:
-            actor = session.get(User if self.actor_type == "user" else Group, actor_id)
+            actor = session.get(User, actor_id) if self.actor_type == "user" else session.get(Group, actor_id)
         else:
             actor = get_user(session, actor_id) if self.actor_type == "user" else get_group(session, actor_id)
         place = None

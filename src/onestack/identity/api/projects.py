@@ -151,7 +151,7 @@ def _add_subtree(req: Request, session: Session, row: Project, shown: dict[str, 
         return
     children: dict[str, list[str]] = defaultdict(list)
     for key, parent in session.execute(sa.select(Project.id, Project.parent_id).where(Project.id.in_(below))):
-        children[parent].append(key)
+        children[parent or ""].append(key)
 
     def tree(key: str) -> dict[str, Any] | None:
         return {child: tree(child) for child in children[key]} or None
@@ -235,7 +235,7 @@ def delete(req: Request, project_id: str) -> None:
 
 def _same_name(row: Project) -> Conflict:
     if row.is_domain:
-        return domains.same_name(row.name)  # type: ignore[no-any-return]
+        return domains.same_name(row.name)
     words = "it is not permitted to have two projects with either the same name or same id in the same domain"
     return conflict("project", f"{words}: name is {row.name}, project id {row.id}")
 

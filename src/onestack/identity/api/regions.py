@@ -49,6 +49,8 @@ def create(req: Request) -> dict[str, Any]:
 
 def create_with_id(req: Request, region_id: str) -> dict[str, Any]:
     value = checks.checked(req.body, "region", FIELDS)
+    if len(region_id) > 255:
+        raise BadRequest("Invalid input for field 'id': the name of a region has at most 255 characters")
     if value.get("id") and value["id"] != region_id:
         raise BadRequest(f'Conflicting region IDs specified: "{region_id}" != "{value["id"]}"')
     return _create(req, value, region_id)
@@ -60,9 +62,7 @@ def _create(req: Request, value: dict[str, Any], region_id: str) -> dict[str, An
         parent = known.get("parent_region_id")
         if parent is not None:
             get(session, Region, parent, "region")
-        row = Region(
-            id=region_id, description=known.get("description") or "", parent_region_id=parent, extra=extra
-        )
+        row = Region(id=region_id, description=known.get("description") or "", parent_region_id=parent, extra=extra)
         store(session, row, _same_id(region_id))
         return {"region": render_region(req, row)}
 
@@ -85,9 +85,7 @@ def _check_parent(session: Session, region_id: str, parent: str | None) -> None:
     above = parent
     while above is not None:
         if above == region_id:
-            raise BadRequest(
-                f"The specified parent region {parent} would create a circular region hierarchy."
-            )
+            raise BadRequest(f"The specified parent region {parent} would create a circular region hierarchy.")
         above = get(session, Region, above, "region").parent_region_id
 
 

@@ -79,10 +79,11 @@ def _names(session: Session) -> Names:
         for row in session.execute(sa.select(Project.id, Project.name).where(Project.is_domain.is_(True)))
     }
     found: Names = {"domain": domains}
-    for kind, model in (("user", User), ("group", Group), ("project", Project), ("role", Role)):
+    models: tuple[tuple[str, Any], ...] = (("user", User), ("group", Group), ("project", Project), ("role", Role))
+    for kind, model in models:
         found[kind] = {}
-        for key, name, domain_id in session.execute(sa.select(model.id, model.name, model.domain_id)):  # type: ignore[attr-defined]
-            shown = {"id": key, "name": name}
+        for key, name, domain_id in session.execute(sa.select(model.id, model.name, model.domain_id)):
+            shown: dict[str, Any] = {"id": key, "name": name}
             if domain_id in domains:
                 shown["domain"] = domains[domain_id]
             found[kind][key] = shown

@@ -1,0 +1,97 @@
+"""Odd requests on every route: always a 4xx in Keystone's form, never a 500, and nothing done by halves."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from onestack.identity.routes import ROUTES
+
+ODD = [
+    None, True, False, 0, -1, 1.5, 2**40, "", " ", "x", "default", "x" * 300, "ü☃", "' or 1=1 --", "../..", "%s%n",
+    "http://h/%(nothing)s", "http://h/%(project_id)d", "2026-13-45", [], [1], ["a", "a"], {}, {"id": 1}, {"all": "x"},
+    "admin", "public", ["a" * 256], "a,b", {"immutable": 3},
+]  # fmt: skip
+FIELDS = [
+    "name", "description", "enabled", "domain_id", "parent_id", "tags", "options", "id", "links", "email", "password",
+    "default_project_id", "is_domain", "type", "blob", "user_id", "project_id", "url", "interface", "region",
+    "region_id", "service_id", "parent_region_id", "roles", "secret", "expires_at", "unrestricted", "access_rules",
+    "identity", "scope", "original_password", "explicit_domain_id",
+]  # fmt: skip
+KEYS = ["user", "project", "domain", "group", "role", "service", "endpoint", "region", "credential",
+        "application_credential", "auth", "tags"]  # fmt: skip
+QUERIES = [
+    "", "?name=x", "?name__contains=%25", "?name__icontains=A", "?enabled=maybe", "?limit=0", "?limit=x", "?limit=1",
+    "?marker=none", "?limit=99999999999999999999", "?domain_id=%00", "?effective&include_names",
+    "?user.id=x&group.id=y",
+    "?scope.project.id=x&include_subtree", "?password_expires_at=lt:x", "?password_expires_at=xx:2026-01-01",
+    "?tags=a,b&not-tags-any=c", "?parents_as_list&parents_as_ids", "?subtree_as_list", "?is_domain=1", "?%ff=%ff",
+]  # fmt: skip
+
+
+def path(template: str, ids: list[str], chance: random.Random) -> str:
+    parts = [chance.choice(ids) if part.startswith("{") else part for part in template.split("/")]
+    return "/".join(parts)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_odd_request_breaks_anything(keystone, seed):
+    chance = random.Random(seed)
+    client, admin = keystone.client, keystone.admin
+    ids = ["none", "x" * 100, "%C3%BC", "default", "RegionOne"]
+    for plural in ("projects", "users", "groups", "roles", "services", "endpoints"):
+        ids += [item["id"] for item in client.get(f"/v3/{plural}", as_=admin).json[plural]][:2]
+    spare = client.get("/v3/auth/tokens", as_=admin, headers={"X-Subject-Token": admin}).json["token"]
+    safe = {spare["user"]["id"], spare["project"]["id"]}  # what the caller stands on
+    for route in ROUTES:
+        usable = [key for key in ids if key not in safe] if route.method in ("PATCH", "DELETE") else ids
+        for _ in range(3):
+            more = {}
+            if route.body is not None:
+                value = {name: chance.choice(ODD) for name in chance.sample(FIELDS, chance.randint(0, 8))}
+                if chance.random() < 0.5:
+                    value["name"] = f"n{chance.random()}"
+                keys = [key for key in KEYS if f"/{key}s" in route.path] or KEYS
+                more["json"] = {chance.choice(keys): chance.choice([value, value, value, chance.choice(ODD)])}
+            url = path(route.path, usable, chance) + chance.choice(QUERIES)
+            answer = client.request(route.method, url, as_=admin, **more)
+            assert answer.status_code < 500, (route.method, url, more, answer.text)
+            if answer.status_code >= 400 and route.method != "HEAD":
+                assert answer.json["error"]["code"] == answer.status_code
+    assert keystone.status(admin) == 200
+
+
+@pytest.mark.parametrize(
+    ("plural", "body", "words"),
+    [
+        ("projects", {}, "'project' is a required property"),
+        ("projects", {"project": {}}, "'name' is a required property"),
+        ("projects", {"project": {"name": ""}}, "Invalid input for field 'name': '' should be non-empty"),
+        ("projects", {"project": {"name": "x" * 65}}, "is too long"),
+        ("projects", {"project": {"name": "a", "enabled": "yes"}}, "is not of type 'boolean'"),
+        ("projects", {"project": {"name": "a", "domain_id": "none"}}, "Could not find domain: none."),
+        ("projects", {"project": {"name": "a", "parent_id": "none"}}, "Could not find project: none."),
+        ("users", {"user": {"name": 5}}, "5 is not of type 'string'"),
+        ("users", {"user": {"name": "a", "options": {"odd": 1}}}, "does not know the option"),
+        ("endpoints", {"endpoint": {"service_id": "x", "interface": "odd", "url": "http://x"}}, "is not one of"),
+        ("endpoints", {"endpoint": {"service_id": "x", "interface": "public", "url": "http://x"}}, "service table"),
+        ("credentials", {"credential": {"type": "ec2", "blob": "x"}}, "Invalid blob in credential"),
+    ],
+)
+def test_the_message_names_the_field(keystone, plural, body, words):
+    answer = keystone.client.post(f"/v3/{plural}", as_=keystone.admin, json=body)
+    assert answer.status_code == 400
+    assert words in answer.json["error"]["message"]
+
+
+def test_a_password_is_never_repeated_in_an_answer(keystone):
+    body = {"user": {"name": "a", "password": ["hunter2"]}}
+    answer = keystone.client.post("/v3/users", as_=keystone.admin, json=body)
+    assert answer.status_code == 400
+    assert "hunter2" not in answer.text
+
+
+def test_a_password_that_is_too_long(keystone):
+    body = {"user": {"name": "a", "password": "x" * 5000}}
+    assert keystone.client.post("/v3/users", as_=keystone.admin, json=body).status_code == 403

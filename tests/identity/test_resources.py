@@ -1,0 +1,297 @@
+"""Domains, projects, users, groups, regions, services, endpoints, credentials: what clients do with them."""
+
+from __future__ import annotations
+
+import json
+
+import bcrypt
+import pytest
+
+from onestack.identity import passwords
+from tests.identity.conftest import ADMIN_PASSWORD, DEMO_PASSWORD
+
+
+def patch(keystone, path, **body):
+    return keystone.client.patch(f"/v3/{path}", as_=keystone.admin, json=body)
+
+
+def delete(keystone, path):
+    return keystone.client.delete(f"/v3/{path}", as_=keystone.admin).status_code
+
+
+def get(keystone, path):
+    return keystone.client.get(f"/v3/{path}", as_=keystone.admin)
+
+
+KINDS = {
+    "domain": ({"name": "d"}, {"description": "new"}),
+    "project": ({"name": "p", "colour": "red"}, {"description": "new", "colour": "blue"}),
+    "user": ({"name": "u", "email": "u@example.org"}, {"email": "v@example.org", "name": "w"}),
+    "group": ({"name": "g"}, {"description": "new"}),
+    "role": ({"name": "r"}, {"name": "s"}),
+    "service": ({"type": "t", "name": "n"}, {"description": "new", "enabled": False}),
+    "region": ({"id": "r1"}, {"description": "new"}),
+    "credential": ({"type": "totp", "blob": "secret"}, {"blob": "other"}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_life_of_a_resource(keystone, kind):
+    first, change = KINDS[kind]
+    made = keystone.make(kind, **first)
+    assert made.items() >= first.items()
+    plural = f"{kind}s"
+    assert made["links"]["self"].endswith(f"/v3/{plural}/{made['id']}")
+    assert get(keystone, f"{plural}/{made['id']}").json == {kind: made}
+    listed = get(keystone, plural).json
+    assert made in listed[plural]
+    assert listed["links"].keys() == {"next", "self", "previous"}
+    assert keystone.client.head(f"/v3/{plural}/{made['id']}", as_=keystone.admin).status_code == 200
+    changed = patch(keystone, f"{plural}/{made['id']}", **{kind: change})
+    assert changed.status_code == 200, changed.text
+    assert changed.json[kind] == made | change
+    assert patch(keystone, f"{plural}/{made['id']}", **{kind: {"id": "other"}}).status_code == 400
+    if kind == "domain":
+        assert delete(keystone, f"{plural}/{made['id']}") == 403
+        patch(keystone, f"{plural}/{made['id']}", domain={"enabled": False})
+    assert delete(keystone, f"{plural}/{made['id']}") == 204
+    gone = get(keystone, f"{plural}/{made['id']}")
+    assert gone.status_code == 404
+    assert gone.json["error"]["message"] == f"Could not find {kind}: {made['id']}."
+    assert gone.json["error"]["title"] == "Not Found"
+
+
+@pytest.mark.parametrize("kind", ["domain", "project", "user", "group", "role"])
+def test_names_are_taken_once(keystone, kind):
+    made = keystone.make(kind, name="same")
+    again = keystone.client.post(f"/v3/{kind}s", as_=keystone.admin, json={kind: {"name": "same"}})
+    assert again.status_code == 409
+    assert again.json["error"]["message"].startswith("Conflict occurred attempting to store")
+    other = keystone.make(kind, name="other")
+    assert patch(keystone, f"{kind}s/{other['id']}", **{kind: {"name": "same"}}).status_code == 409
+    if kind in ("project", "user", "group"):
+        elsewhere = keystone.make("domain", name="elsewhere")
+        assert keystone.make(kind, name="same", domain_id=elsewhere["id"])["id"] != made["id"]
+
+
+def test_filters_and_pages(keystone):
+    for name in ("Alpha", "alphabet", "beta"):
+        keystone.make("user", name=name, enabled=name != "beta")
+
+    def names(query):
+        return [user["name"] for user in get(keystone, f"users?{query}").json["users"]]
+
+    assert names("name=beta") == ["beta"]
+    assert names("name__startswith=alpha") == ["alphabet"]
+    assert names("name__icontains=ALPHA") == ["Alpha", "alphabet"]
+    assert names("name__endswith=ta") == ["beta"]
+    assert names("enabled=false") == ["beta"]
+    assert "beta" not in names("enabled=true")
+    assert names("domain_id=none") == []
+    seen, path = [], "users?limit=2"
+    while path:
+        page = get(keystone, path).json
+        seen += [user["name"] for user in page["users"]]
+        following = page["links"]["next"]
+        path = following.partition("/v3/")[2] if following else None
+    assert seen == names("")
+    assert len(seen) == 5
+
+
+def test_the_tree_of_projects(keystone):
+    top = keystone.make("project", name="top")
+    middle = keystone.make("project", name="middle", parent_id=top["id"])
+    leaf = keystone.make("project", name="leaf", parent_id=middle["id"])
+    assert top["parent_id"] == "default"
+    assert middle["domain_id"] == "default"
+    shown = get(keystone, f"projects/{leaf['id']}?parents_as_ids").json["project"]
+    assert shown["parents"] == {middle["id"]: {top["id"]: {"default": None}}}
+    shown = get(keystone, f"projects/{top['id']}?subtree_as_ids").json["project"]
+    assert shown["subtree"] == {middle["id"]: {leaf["id"]: None}}
+    assert get(keystone, f"projects/{top['id']}?subtree_as_list").json["project"]["subtree"] == []
+    assert delete(keystone, f"projects/{middle['id']}") == 403
+    assert patch(keystone, f"projects/{top['id']}", project={"enabled": False}).status_code == 403
+    for project in (leaf, middle, top):
+        assert patch(keystone, f"projects/{project['id']}", project={"enabled": False}).status_code == 200
+    assert patch(keystone, f"projects/{leaf['id']}", project={"enabled": True}).status_code == 403
+    under = {"project": {"name": "x", "parent_id": top["id"]}}
+    assert keystone.client.post("/v3/projects", as_=keystone.admin, json=under).status_code == 403
+    assert patch(keystone, f"projects/{leaf['id']}", project={"parent_id": top["id"]}).status_code == 403
+
+
+def test_a_tree_has_five_levels(keystone):
+    parent = "default"
+    for level in range(5):
+        parent = keystone.make("project", name=f"level{level}", parent_id=parent)["id"]
+    body = {"project": {"name": "deeper", "parent_id": parent}}
+    assert keystone.client.post("/v3/projects", as_=keystone.admin, json=body).status_code == 403
+
+
+def test_tags(keystone):
+    project = keystone.make("project", name="tagged", tags=["blue", "red"])
+    path = f"projects/{project['id']}/tags"
+    assert get(keystone, path).json["tags"] == ["blue", "red"]
+    assert keystone.client.put(f"/v3/{path}/green", as_=keystone.admin).status_code == 201
+    assert get(keystone, f"{path}/green").status_code == 204
+    assert get(keystone, f"{path}/none").status_code == 404
+    assert delete(keystone, f"{path}/green") == 204
+    bad = keystone.client.put(f"/v3/{path}", as_=keystone.admin, json={"tags": ["a,b"]})
+    assert bad.status_code == 400
+
+    def found(query):
+        return [item["name"] for item in get(keystone, f"projects?{query}").json["projects"]]
+
+    assert found("tags=blue,red") == ["tagged"]
+    assert found("tags=blue,green") == []
+    assert found("tags-any=blue,green") == ["tagged"]
+    assert "tagged" not in found("not-tags=blue")
+    assert delete(keystone, path) == 204
+    assert get(keystone, path).json["tags"] == []
+
+
+def test_groups_and_members(keystone):
+    group, user = keystone.make("group", name="g"), keystone.make("user", name="u")
+    path = f"groups/{group['id']}/users/{user['id']}"
+    assert get(keystone, path).status_code == 404
+    for _ in range(2):
+        assert keystone.client.put(f"/v3/{path}", as_=keystone.admin).status_code == 204
+    assert get(keystone, path).status_code == 204
+    assert keystone.client.head(f"/v3/{path}", as_=keystone.admin).status_code == 204
+    assert [u["id"] for u in get(keystone, f"groups/{group['id']}/users").json["users"]] == [user["id"]]
+    assert [g["id"] for g in get(keystone, f"users/{user['id']}/groups").json["groups"]] == [group["id"]]
+    assert delete(keystone, path) == 204
+    assert delete(keystone, path) == 404
+
+
+def test_deleting_a_domain_takes_everything_in_it(keystone):
+    domain = keystone.make("domain", name="d")
+    project = keystone.make("project", name="p", domain_id=domain["id"])
+    user = keystone.make("user", name="u", domain_id=domain["id"], password="pw")
+    role = keystone.find("roles", "member")
+    keystone.client.put(f"/v3/projects/{project['id']}/users/{user['id']}/roles/{role}", as_=keystone.admin)
+    token = keystone.token("u", "pw", keystone.on("p", domain["id"]), domain["id"])
+    keystone.cloud.clock.advance(1)
+    patch(keystone, f"domains/{domain['id']}", domain={"enabled": False})
+    assert keystone.status(token) == 401
+    assert keystone.login("u", "pw", domain=domain["id"]).status_code == 401
+    assert delete(keystone, f"domains/{domain['id']}") == 204
+    for path in (f"projects/{project['id']}", f"users/{user['id']}"):
+        assert get(keystone, path).status_code == 404
+    left = get(keystone, "role_assignments").json["role_assignments"]
+    assert not any(item.get("user", {}).get("id") == user["id"] for item in left)
+
+
+def test_the_clouds_own_services_can_only_be_read(keystone):
+    services = get(keystone, "services?type=compute").json["services"]
+    assert [service["name"] for service in services] == ["nova"]
+    endpoints = get(keystone, f"endpoints?service_id={services[0]['id']}").json["endpoints"]
+    assert {endpoint["interface"] for endpoint in endpoints} == {"public", "internal", "admin"}
+    assert get(keystone, f"endpoints/{endpoints[0]['id']}").json["endpoint"] == endpoints[0]
+    assert delete(keystone, f"services/{services[0]['id']}") == 403
+    assert delete(keystone, f"endpoints/{endpoints[0]['id']}") == 403
+    assert delete(keystone, "regions/RegionOne") == 403
+
+
+def test_added_endpoints_are_in_the_catalog(keystone):
+    service = keystone.make("service", type="backup", name="freezer")
+    endpoint = keystone.make(
+        "endpoint", service_id=service["id"], interface="public", region="Two", url="http://b/%(tenant_id)s"
+    )
+    assert endpoint["region_id"] == "Two"
+    assert get(keystone, "regions/Two").status_code == 200
+    project = keystone.find("projects", "demo")
+
+    def shown():
+        token = keystone.login("demo", DEMO_PASSWORD, keystone.on("demo")).json["token"]
+        return [e["url"] for entry in token["catalog"] if entry["type"] == "backup" for e in entry["endpoints"]]
+
+    assert shown() == [f"http://b/{project}"]
+    patch(keystone, f"endpoints/{endpoint['id']}", endpoint={"enabled": False})
+    assert shown() == []
+    assert delete(keystone, f"services/{service['id']}") == 204
+    assert get(keystone, f"endpoints/{endpoint['id']}").status_code == 404
+
+
+def test_regions_form_a_tree_without_loops(keystone):
+    keystone.make("region", id="a")
+    keystone.make("region", id="b", parent_region_id="a")
+    assert patch(keystone, "regions/a", region={"parent_region_id": "b"}).status_code == 400
+    put = keystone.client.put("/v3/regions/c", as_=keystone.admin, json={"region": {}})
+    assert put.status_code == 201
+    assert delete(keystone, "regions/a") == 204
+    assert get(keystone, "regions/b").status_code == 404
+
+
+def test_credentials_are_encrypted_at_rest(keystone):
+    project = keystone.find("projects", "demo")
+    made = keystone.make(
+        "credential", type="ec2", project_id=project, blob=json.dumps({"access": "key", "secret": "hidden-thing"})
+    )
+    assert len(made["id"]) == 64
+    state = keystone.cloud.settings.root
+    for file in (state / "db").iterdir():
+        assert b"hidden-thing" not in file.read_bytes()
+    assert keystone.client.get("/v3/credentials", as_=keystone.demo).json["credentials"] == []
+    assert keystone.client.get(f"/v3/credentials/{made['id']}", as_=keystone.demo).status_code == 403
+
+
+def test_application_credentials(keystone):
+    user = keystone.find("users", "demo")
+    path = f"/v3/users/{user}/application_credentials"
+    body = {"application_credential": {"name": "app", "roles": [{"name": "reader"}]}}
+    made = keystone.client.post(path, as_=keystone.demo, json=body)
+    assert made.status_code == 201, made.text
+    credential = made.json["application_credential"]
+    assert "secret" not in keystone.client.get(f"{path}/{credential['id']}", as_=keystone.demo).text.replace(
+        credential["id"], ""
+    )
+
+    def login(secret, scope=None):
+        data = {"id": credential["id"], "secret": secret}
+        auth = {"identity": {"methods": ["application_credential"], "application_credential": data}}
+        return keystone.client.post(
+            "/v3/auth/tokens", as_=None, json={"auth": auth | ({"scope": scope} if scope else {})}
+        )
+
+    assert login("wrong").status_code == 401
+    answer = login(credential["secret"])
+    token = answer.headers["x-subject-token"]
+    assert [role["name"] for role in answer.json["token"]["roles"]] == ["reader"]
+    assert answer.json["token"]["project"]["name"] == "demo"
+    assert answer.json["token"]["application_credential"]["restricted"] is True
+    # A restricted one makes no more of its kind, and its token can't be made into a better one.
+    assert keystone.client.post(path, as_=token, json=body).status_code == 403
+    again = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": keystone.on("demo")}}
+    second = keystone.client.post("/v3/auth/tokens", as_=None, json=again)
+    assert [role["name"] for role in second.json["token"]["roles"]] == ["reader"]
+    more = {"application_credential": {"name": "more", "roles": [{"name": "admin"}]}}
+    assert keystone.client.post(path, as_=keystone.demo, json=more).status_code == 400
+    assert keystone.client.post(path, as_=keystone.admin, json=body).status_code == 403
+    assert keystone.client.delete(f"{path}/{credential['id']}", as_=keystone.demo).status_code == 204
+    assert keystone.status(token) == 401
+
+
+def test_a_default_project_must_be_a_project(keystone):
+    domain = keystone.make("domain", name="d")
+    body = {"user": {"name": "u", "default_project_id": domain["id"]}}
+    assert keystone.client.post("/v3/users", as_=keystone.admin, json=body).status_code == 400
+    user = keystone.make("user", name="u", default_project_id="f" * 32, password="pw")
+    assert user["default_project_id"] == "f" * 32
+    assert "project" not in keystone.login("u", "pw").json["token"]
+
+
+def test_immutable_roles(keystone):
+    role = keystone.find("roles", "reader")
+    assert delete(keystone, f"roles/{role}") == 403
+    assert patch(keystone, f"roles/{role}", role={"name": "x"}).status_code == 403
+    assert patch(keystone, f"roles/{role}", role={"options": {"immutable": False}}).status_code == 200
+    assert delete(keystone, f"roles/{role}") == 204
+
+
+def test_old_hashes_verify(keystone):
+    assert passwords.verify("pw", bcrypt.hashpw(b"pw", bcrypt.gensalt(4)).decode())
+    assert not passwords.verify("no", bcrypt.hashpw(b"pw", bcrypt.gensalt(4)).decode())
+    assert passwords.hash_password("pw").startswith("$argon2id$")
+    assert not passwords.verify("pw", None)
+    assert not passwords.verify("pw", "nonsense")
+    assert keystone.login("admin", ADMIN_PASSWORD).status_code == 201
