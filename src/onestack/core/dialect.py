@@ -40,9 +40,9 @@ class Dialect:
         """The body of an error answer."""
         return {"error": {"code": fault.status, "title": reason(fault.status), "message": fault.message}}
 
-    def render_error(self, fault: Fault, request_id: str, version: Version) -> tuple[bytes, str]:
-        """The bytes and the content type of an error answer. Services whose errors aren't JSON, or carry the request's
-        id or version, have their own."""
+    def render_error(self, fault: Fault, request_id: str, version: Version, accept: str) -> tuple[bytes, str]:
+        """The bytes and the content type of an error answer. Services whose errors aren't always JSON (`accept` is what
+        the client would like), or carry the request's id or version, have their own."""
         body = self.unauthorized() if fault.extra.get("no_token") else self.error(fault)
         return msgspec.json.encode(body), "application/json"
 

@@ -231,7 +231,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         else:
             fault = _internal(service, error, request_id)
         response.set_headers(service.dialect.headers(request_id, (0, 0)))
-        _write_fault(service, response, fault, request_id, (0, 0))
+        _write_fault(service, request, response, fault, request_id, (0, 0))
 
     app.add_sink(unknown, "/")
     app.add_error_handler(Exception, failed)
@@ -288,7 +288,7 @@ async def _serve(
         _write(response, result, route)
     except Exception as error:
         response.set_headers(service.dialect.headers(req.id, req.version))
-        _write_fault(service, response, _to_fault(service, error, req.id), req.id, req.version)
+        _write_fault(service, request, response, _to_fault(service, error, req.id), req.id, req.version)
     _log(service, req, response, time.perf_counter() - started)
 
 
@@ -420,9 +420,15 @@ def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
 
 
 def _write_fault(
-    service: Service, response: falcon.asgi.Response, fault: Fault, request_id: str, version: Version
+    service: Service,
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    fault: Fault,
+    request_id: str,
+    version: Version,
 ) -> None:
-    body, content_type = service.dialect.render_error(fault, request_id, version)
+    accept = request.get_header("Accept") or ""
+    body, content_type = service.dialect.render_error(fault, request_id, version, accept)
     response.status = fault.status
     response.content_type = content_type
     response.set_headers(fault.headers)

@@ -42,9 +42,9 @@ class PlacementDialect(Dialect):
             body.update(fault.extra)
         return {"errors": [body]}
 
-    def render_error(self, fault: Fault, request_id: str, version: Version) -> tuple[bytes, str]:
+    def render_error(self, fault: Fault, request_id: str, version: Version, accept: str) -> tuple[bytes, str]:
         if fault.extra.get("no_token"):
-            return super().render_error(fault, request_id, version)
+            return super().render_error(fault, request_id, version, accept)
         body = self.error(fault)
         first = body["errors"][0]
         if version >= (1, 23):

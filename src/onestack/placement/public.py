@@ -176,7 +176,8 @@ def stock_of(
     for uuid, name, resource, *figures in session.execute(query):
         entry = result.setdefault(uuid, (name, {}))
         if resource is not None:
-            entry[1][resource] = Stock(*figures[:-1], int(figures[-1]))
+            *limits, taken = figures
+            entry[1][resource] = Stock._make((*limits, int(taken)))
     return result
 
 
