@@ -1,6 +1,6 @@
 """Figures of the APIs: latencies, lists, bursts, memory. Any cloud will do; bursts want the fake hypervisor.
 
-    eval "$(./onestack openrc)"; python benchmarks/api.py [--servers 1000] [--burst 200] [--pid NAME=PID ...] [--out FILE]
+    eval "$(./onestack openrc)"; python benchmarks/api.py [--servers 1000] [--burst 200] [--pid NAME=PID ...]
 
 Prints one JSON object. A fixed piece of work is timed with it (`calibration`): wall above cpu says that neighbours
 disturbed the run, so compare ratios, not single figures.
