@@ -124,6 +124,9 @@ def ensure_packages(python: Path, venv: Path, wanted: list[str]) -> None:
     stamp = venv / "onestack-packages.sha256"
     if stamp.exists() and stamp.read_text(encoding="utf-8").strip() == digest:
         return
+    if not wanted:
+        write(stamp, digest + "\n")
+        return
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *wanted]
     run(command, "Installing Python packages", venv.parent / f"{venv.name}-install.log", 3 * len(wanted))
     write(stamp, digest + "\n")

@@ -40,8 +40,11 @@ SECRETS = ("admin-password", "demo-password", "agent.token")
 
 
 def service_user(real: bool) -> str:
-    """Who the server runs as: `onestack` when root starts a cloud, else whoever ran `up` (empty)."""
-    return USER if os.geteuid() == 0 else ""
+    """Who the server runs as: `onestack` in front of a real hypervisor, else whoever ran `up` (empty).
+
+    The fake one is for tests of clients, often as root in a container with a Python that only root may read.
+    """
+    return USER if real and os.geteuid() == 0 else ""
 
 
 def ensure_user() -> None:
