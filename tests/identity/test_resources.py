@@ -259,6 +259,8 @@ def test_application_credentials(keystone):
     assert [role["name"] for role in answer.json["token"]["roles"]] == ["reader"]
     assert answer.json["token"]["project"]["name"] == "demo"
     assert answer.json["token"]["application_credential"]["restricted"] is True
+    secrets = {"credential": {"type": "totp", "blob": "x"}}
+    assert keystone.client.post("/v3/credentials", as_=token, json=secrets).status_code == 403
     # A restricted one makes no more of its kind, and its token can't be made into a better one.
     assert keystone.client.post(path, as_=token, json=body).status_code == 403
     again = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}, "scope": keystone.on("demo")}}
@@ -286,6 +288,22 @@ def test_immutable_roles(keystone):
     assert patch(keystone, f"roles/{role}", role={"name": "x"}).status_code == 403
     assert patch(keystone, f"roles/{role}", role={"options": {"immutable": False}}).status_code == 200
     assert delete(keystone, f"roles/{role}") == 204
+
+
+def test_immutable_projects(keystone):
+    project = keystone.make("project", name="p", options={"immutable": True})
+    path = f"projects/{project['id']}"
+    assert patch(keystone, path, project={"name": "x"}).status_code == 403
+    assert delete(keystone, path) == 403
+    assert patch(keystone, path, project={"options": {"immutable": None}}).json["project"]["options"] == {}
+    assert delete(keystone, path) == 204
+
+
+@pytest.mark.parametrize("url", ["http://x/%(nothing)s", "http://x/%(project_id)9999s", "nothing", "%(project_id"])
+def test_urls_that_cannot_be_filled_in(keystone, url):
+    service = keystone.make("service", type="t")
+    body = {"endpoint": {"service_id": service["id"], "interface": "public", "url": url}}
+    assert keystone.client.post("/v3/endpoints", as_=keystone.admin, json=body).status_code == 400
 
 
 def test_old_hashes_verify(keystone):

@@ -6,6 +6,7 @@ derived from what they are, and stay the same.
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from sqlalchemy.orm import Session
 from onestack.config import Settings
 from onestack.identity.models import CatalogService, Endpoint
 
+_FIELD = re.compile(r"[%$]\((\w*)\)s")
+_ODD = re.compile(r"[%$]\(")  # what looks like a field and isn't one
 INTERFACES = ("public", "internal", "admin")
 _NAMESPACE = uuid.UUID("5f0f3b5e-6d39-4c55-9f2d-6f2f6f1d7a31")
 
@@ -120,17 +123,17 @@ def render(
 
 
 def expand(url: str, user_id: str, project_id: str | None) -> str | None:
-    """`url` with `%(project_id)s` and `$(tenant_id)s` and the like filled in; None when it can't be."""
-    template = url.replace("$(", "%(")
-    if "%(" not in template:
-        return template
-    values = {"user_id": user_id}
-    if project_id is not None:
-        values |= {"project_id": project_id, "tenant_id": project_id}
-    try:
-        return template % values
-    except (KeyError, ValueError, TypeError):
+    """`url` with `%(project_id)s` and `$(tenant_id)s` and the like filled in; None when it can't be.
+
+    Only the names are looked for: a format specification of somebody's own could ask for a gigabyte of spaces.
+    """
+    if "(" not in url:
+        return url
+    values: dict[str, str | None] = {"user_id": user_id, "project_id": project_id, "tenant_id": project_id}
+    found = [values.get(name) for name in _FIELD.findall(url)]
+    if None in found or _ODD.search(_FIELD.sub("", url)):
         return None
+    return _FIELD.sub(lambda match: values[match[1]] or "", url)
 
 
 def usable(url: str) -> bool:

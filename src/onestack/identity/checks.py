@@ -47,8 +47,16 @@ def choice(*allowed: str) -> Check:
     return lambda value: None if value in allowed and isinstance(value, str) else f"is not one of {list(allowed)}"
 
 
-def mapping(value: Any) -> str | None:
-    return None if isinstance(value, dict) else "is not of type 'object'"
+def resource_options(value: Any) -> str | None:
+    """`{"immutable": true}` is all that there is for projects, domains and roles."""
+    if not isinstance(value, dict):
+        return "is not of type 'object'"
+    if set(value) - {"immutable"}:
+        return "has unknown options: only 'immutable' is known"
+    flagged = value.get("immutable")
+    return (
+        None if flagged is None or isinstance(flagged, bool) else "is not valid: 'immutable' is not of type 'boolean'"
+    )
 
 
 _TAG = re.compile(r"^[^,/]*$")

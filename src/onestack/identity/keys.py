@@ -7,6 +7,7 @@ Directories have mode 0700, files 0600.
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import os
 import threading
@@ -29,11 +30,11 @@ class KeyRepository:
         self._primary: Fernet | None = None
         self._all: MultiFernet | None = None
 
-    def encrypt(self, data: bytes, at: int) -> bytes:
-        """`at`: seconds since the epoch, which the result carries in clear."""
+    def encrypt(self, data: bytes, at: datetime.datetime) -> bytes:
+        """`at`: naive, in UTC; the result carries it in clear, in whole seconds."""
         self._load()
         assert self._primary is not None
-        return self._primary.encrypt_at_time(data, at)
+        return self._primary.encrypt_at_time(data, int(at.replace(tzinfo=datetime.UTC).timestamp()))
 
     def decrypt(self, token: bytes) -> bytes:
         """Raises cryptography.fernet.InvalidToken."""

@@ -119,8 +119,7 @@ class Tokens:
 
     def issue(self, session: Session, payload: Payload) -> Token:
         """A new token. Raises a Fault when what it asks for isn't the user's."""
-        issued = int(payload.issued_at.replace(tzinfo=datetime.UTC).timestamp())
-        sealed = self.keys.encrypt(payloads.pack(payload), issued)
+        sealed = self.keys.encrypt(payloads.pack(payload), payload.issued_at)
         return self.load(session, sealed.rstrip(b"=").decode(), payload)
 
     def decode(self, text: str) -> Payload:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import Fault
+from onestack.core.errors import Fault, Forbidden
 from onestack.core.http import Request
 from onestack.core.paging import paginate
 from onestack.identity.dialect import not_found
@@ -170,3 +170,19 @@ def load(req: Request, session: Session, model: type[Row], key: str, noun: str, 
     if row is None:
         raise not_found(noun, key)
     return row
+
+
+def check_immutable(row: Project | Role, noun: str, verb: str, known: Mapping[str, Any] | None = None) -> None:
+    """What is marked immutable keeps still until that mark is taken off, by itself. Raises Forbidden."""
+    if not row.options.get("immutable"):
+        return
+    if known is not None and set(known) == {"options"} and known["options"].get("immutable", True) in (False, None):
+        return
+    words = "Set resource option `immutable` to false first."
+    raise Forbidden(f"Cannot {verb} immutable resource {noun}: {row.id}. {words}")
+
+
+def merged_options(row: Project | Role, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The options after a PATCH: those named change, null takes one away."""
+    merged = row.options | (known.get("options") or {})
+    return {name: value for name, value in merged.items() if value is not None}

@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity import checks
 from onestack.identity.api.common import collection, link, load, store
-from onestack.identity.dialect import conflict, expecting
+from onestack.identity.dialect import conflict, expecting, forbidden
 from onestack.identity.engine import engine
 from onestack.identity.models import Credential
 
@@ -42,7 +43,7 @@ def render_credential(req: Request, row: Credential) -> dict[str, Any]:
 
 
 def _seal(req: Request, blob: str) -> str:
-    return engine(req).credential_keys.encrypt(blob.encode(), int(req.cloud.clock.now().timestamp())).decode()
+    return engine(req).credential_keys.encrypt(blob.encode(), req.cloud.clock.now()).decode()
 
 
 def index(req: Request) -> dict[str, Any]:
@@ -55,6 +56,8 @@ def index(req: Request) -> dict[str, Any]:
     # Who may list nobody's credentials sees their own.
     if not req.allows("identity:list_credentials", {}):
         conditions.append(Credential.user_id == req.ctx.user_id)
+    if _delegated(req):
+        conditions.append(Credential.project_id == req.ctx.project_id)
     with req.cloud.db.read() as session:
         rows = list(session.scalars(sa.select(Credential).where(*conditions).order_by(Credential.id)))
     return collection(req, "credentials", [render_credential(req, row) for row in rows])
@@ -62,7 +65,7 @@ def index(req: Request) -> dict[str, Any]:
 
 def show(req: Request, credential_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return {"credential": render_credential(req, load(req, session, Credential, credential_id, "credential"))}
+        return {"credential": render_credential(req, _load(req, session, credential_id))}
 
 
 def create(req: Request) -> dict[str, Any]:
@@ -70,6 +73,7 @@ def create(req: Request) -> dict[str, Any]:
     known, extra = checks.split(value, FIELDS)
     user_id = known.get("user_id") or req.ctx.user_id
     req.authorize({"target.credential.user_id": user_id})
+    _check_delegation(req, known.get("project_id"))
     blob = known["blob"] if isinstance(known["blob"], str) else msgspec.json.encode(known["blob"]).decode()
     row = Credential(
         id=_id(req, known["type"], blob), user_id=user_id, project_id=known.get("project_id"), type=known["type"],
@@ -84,7 +88,7 @@ def create(req: Request) -> dict[str, Any]:
 
 def update(req: Request, credential_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
-        row = load(req, session, Credential, credential_id, "credential")
+        row = _load(req, session, credential_id)
         value = checks.checked(req.body, "credential", FIELDS, change=True)
         checks.same_id(value, credential_id)
         known, extra = checks.split(value, FIELDS)
@@ -97,6 +101,7 @@ def update(req: Request, credential_id: str) -> dict[str, Any]:
             row.encrypted_blob = _seal(req, blob)
         row.type = known.get("type", row.type)
         row.project_id = known.get("project_id", row.project_id)
+        _check_delegation(req, row.project_id)
         if row.type == "ec2" and row.project_id is None:
             raise expecting("project_id", "credential")
         row.extra = row.extra | extra
@@ -105,7 +110,23 @@ def update(req: Request, credential_id: str) -> dict[str, Any]:
 
 def delete(req: Request, credential_id: str) -> None:
     with req.cloud.db.write() as session:
-        session.delete(load(req, session, Credential, credential_id, "credential"))
+        session.delete(_load(req, session, credential_id))
+
+
+def _load(req: Request, session: Session, credential_id: str) -> Credential:
+    row = load(req, session, Credential, credential_id, "credential")
+    _check_delegation(req, row.project_id)
+    return row
+
+
+def _delegated(req: Request) -> bool:
+    return req.ctx.token_data is not None and req.ctx.token_data.application_credential is not None
+
+
+def _check_delegation(req: Request, project_id: str | None) -> None:
+    """A token of an application credential is for one project, and so are the secrets that it may touch."""
+    if _delegated(req) and project_id != req.ctx.project_id:
+        raise forbidden("EC2 credential project does not match the project scope of the delegated token")
 
 
 def _id(req: Request, kind: str, blob: str) -> str:

@@ -11,10 +11,12 @@ from onestack.core.http import Request
 from onestack.identity import checks, removal, tokens
 from onestack.identity.api.common import (
     DEFAULT_DOMAIN,
+    check_immutable,
     collection,
     filters,
     get_domain,
     link,
+    merged_options,
     page,
     store,
     target,
@@ -27,7 +29,7 @@ FIELDS: dict[str, checks.Check] = {
     "description": checks.DESCRIPTION,
     "enabled": checks.flag(),
     "tags": checks.tags,
-    "options": checks.mapping,
+    "options": checks.resource_options,
     "explicit_domain_id": checks.ID,
 }
 _KNOWN = (*FIELDS, "is_domain", "parent_id", "domain_id")
@@ -90,6 +92,7 @@ def update(req: Request, domain_id: str) -> dict[str, Any]:
 
 def change_domain(req: Request, session: Session, row: Project, value: dict[str, Any]) -> None:
     known, extra = checks.split(value, _KNOWN)
+    check_immutable(row, "domain", "update", known)
     if known.get("enabled") is False and row.enabled:
         if row.id == DEFAULT_DOMAIN:
             raise Forbidden("Cannot disable the default domain: every account of the cloud itself is in it.")
@@ -97,7 +100,7 @@ def change_domain(req: Request, session: Session, row: Project, value: dict[str,
     row.name = known.get("name", row.name).strip()
     row.description = known.get("description", row.description) or ""
     row.enabled = known.get("enabled", row.enabled)
-    row.options = known.get("options", row.options)
+    row.options = merged_options(row, known)
     row.extra = row.extra | extra
     store(session, None, same_name(row.name))
     tokens.changed(session)
@@ -105,7 +108,9 @@ def change_domain(req: Request, session: Session, row: Project, value: dict[str,
 
 def delete(req: Request, domain_id: str) -> None:
     with req.cloud.db.write() as session:
-        removal.remove_domain(session, req.cloud, get_domain(session, domain_id))
+        row = get_domain(session, domain_id)
+        check_immutable(row, "domain", "delete")
+        removal.remove_domain(session, req.cloud, row)
 
 
 def same_name(name: str) -> Conflict:

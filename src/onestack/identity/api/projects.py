@@ -14,12 +14,14 @@ from onestack.identity import assignments, checks, projects, removal, tokens
 from onestack.identity.api import domains
 from onestack.identity.api.common import (
     DEFAULT_DOMAIN,
+    check_immutable,
     collection,
     domain_target,
     filters,
     is_true,
     link,
     load,
+    merged_options,
     page,
     store,
 )
@@ -34,7 +36,7 @@ FIELDS: dict[str, checks.Check] = {
     "parent_id": checks.ID_OR_NULL,
     "is_domain": checks.flag(),
     "tags": checks.tags,
-    "options": checks.mapping,
+    "options": checks.resource_options,
 }
 _COLUMNS = {
     "domain_id": Project.domain_id,
@@ -210,6 +212,7 @@ def _refuse_moves(row: Project, known: dict[str, Any]) -> None:
 
 
 def _change(req: Request, session: Session, row: Project, known: dict[str, Any], extra: dict[str, Any]) -> None:
+    check_immutable(row, "project", "update", known)
     enabled = known.get("enabled", row.enabled)
     if enabled != row.enabled:
         projects.check_enabled(session, row, enabled)
@@ -218,7 +221,7 @@ def _change(req: Request, session: Session, row: Project, known: dict[str, Any],
     row.name = known.get("name", row.name).strip()
     row.description = known.get("description", row.description) or ""
     row.enabled = enabled
-    row.options = known.get("options", row.options)
+    row.options = merged_options(row, known)
     row.extra = row.extra | extra
     store(session, None, _same_name(row))
     tokens.changed(session)
@@ -227,6 +230,7 @@ def _change(req: Request, session: Session, row: Project, known: dict[str, Any],
 def delete(req: Request, project_id: str) -> None:
     with req.cloud.db.write() as session:
         row = load(req, session, Project, project_id, "project")
+        check_immutable(row, "domain" if row.is_domain else "project", "delete")
         if row.is_domain:
             removal.remove_domain(session, req.cloud, row)
         else:

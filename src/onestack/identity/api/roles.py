@@ -11,7 +11,18 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request
 from onestack.identity import checks, removal, tokens
-from onestack.identity.api.common import collection, filters, get_domain, get_role, link, page, store, target
+from onestack.identity.api.common import (
+    check_immutable,
+    collection,
+    filters,
+    get_domain,
+    get_role,
+    link,
+    merged_options,
+    page,
+    store,
+    target,
+)
 from onestack.identity.dialect import duplicate, not_found
 from onestack.identity.models import NO_DOMAIN, ImpliedRole, Role
 
@@ -19,7 +30,7 @@ FIELDS: dict[str, checks.Check] = {
     "name": checks.NAME,
     "description": checks.DESCRIPTION,
     "domain_id": checks.ID_OR_NULL,
-    "options": checks.mapping,
+    "options": checks.resource_options,
 }
 # A role that implied `admin` would make an admin of whoever has it, and nobody would see it.
 NEVER_IMPLIED = "admin"
@@ -87,10 +98,10 @@ def update(req: Request, role_id: str) -> dict[str, Any]:
         known, extra = checks.split(value, FIELDS)
         if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
             raise BadRequest("Update of `domain_id` is not allowed.")
-        _check_immutable(row, "update", known)
+        check_immutable(row, "role", "update", known)
         row.name = known.get("name", row.name).strip()
         row.description = known.get("description", row.description)
-        row.options = row.options | known.get("options", {})
+        row.options = merged_options(row, known)
         row.extra = row.extra | extra
         store(session, None, _same_name(row))
         tokens.changed(session)
@@ -100,17 +111,8 @@ def update(req: Request, role_id: str) -> dict[str, Any]:
 def delete(req: Request, role_id: str) -> None:
     with req.cloud.db.write() as session:
         row = _load(req, session, role_id, "delete")
-        _check_immutable(row, "delete", {})
+        check_immutable(row, "role", "delete")
         removal.remove_role(session, row)
-
-
-def _check_immutable(row: Role, verb: str, known: dict[str, Any]) -> None:
-    """A role marked immutable keeps still until that mark is taken off, by itself."""
-    unmarks = known.get("options", {}).get("immutable", True) in (False, None)
-    if row.options.get("immutable") and not unmarks:
-        raise Forbidden(
-            f"Cannot {verb} immutable resource role: {row.id}. Set resource option `immutable` to false first."
-        )
 
 
 def _same_name(row: Role) -> Conflict:
