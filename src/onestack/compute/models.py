@@ -171,6 +171,7 @@ class Server(Base):
         sa.Index("ix_servers_host", "host", "revision"),
         sa.Index("ix_servers_created", "created_at", "id"),
         sa.Index("ix_servers_changed", "updated_at"),
+        sa.Index("ix_servers_number", "number"),
     )
 
 
@@ -181,11 +182,15 @@ class ServerTag(Base):
     tag: Mapped[str] = mapped_column(sa.String(80), primary_key=True)
 
 
-class ServerNic(Base):
-    """What compute knows of a server's port beyond what network does: its device tag."""
+class Question(Base):
+    """Something asked of a host while a user waits (wire.Question). `answer` is a wire.Answer; rows are short-lived."""
 
-    __tablename__ = "server_nics"
+    __tablename__ = "questions"
 
-    server_id: Mapped[str] = mapped_column(sa.ForeignKey("servers.id", ondelete="CASCADE"), primary_key=True)
-    port_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
-    tag: Mapped[str | None] = mapped_column(sa.String(60))
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    host: Mapped[str] = mapped_column(sa.String(255), index=True)
+    server_id: Mapped[str] = mapped_column(sa.String(36))
+    kind: Mapped[str] = mapped_column(sa.String(32))
+    args: Mapped[Any] = mapped_column(Json, default=dict)
+    answer: Mapped[Any] = mapped_column(Json)
+    created_at: Mapped[datetime.datetime] = mapped_column(index=True)

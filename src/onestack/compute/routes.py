@@ -5,7 +5,23 @@ Hosts, quotas, proxies and consoles are in routes_admin.py.
 
 from __future__ import annotations
 
-from onestack.compute.api import flavor_access, flavor_extra_specs, flavors, keypairs, versions
+from typing import Any
+
+from onestack.compute.api import (
+    actions,
+    diagnostics,
+    flavor_access,
+    flavor_extra_specs,
+    flavors,
+    instance_actions,
+    interfaces,
+    keypairs,
+    server_create,
+    server_metadata,
+    server_tags,
+    servers,
+    versions,
+)
 from onestack.core.routes import Route
 
 _V = "os_compute_api:"
@@ -52,4 +68,46 @@ KEYPAIRS = [
     Route("DELETE", "/os-keypairs/{name}", keypairs.delete, f"{_V}os-keypairs:delete", target="object"),
 ]
 
-ROUTES = [*FLAVORS, *KEYPAIRS]
+_S = "/servers/{server_id}"
+
+
+def _of_server(method: str, path: str, handler: Any, rule: str, **more: Any) -> Route:
+    """A route below one server: the rule is checked against that server's project."""
+    return Route(method, _S + path, handler, _V + rule, target="object", **more)
+
+
+SERVERS = [
+    Route("GET", "/servers", servers.index, f"{_V}servers:index"),
+    Route("POST", "/servers", server_create.create, f"{_V}servers:create", dict, 202),
+    Route("GET", "/servers/detail", servers.detail, f"{_V}servers:detail"),
+    _of_server("GET", "", servers.show, "servers:show"),
+    _of_server("PUT", "", servers.update, "servers:update", body=dict),
+    _of_server("DELETE", "", servers.delete, "servers:delete", status=204),
+    _of_server("POST", "/action", actions.action, "servers:show", stream=True, status=202),
+    _of_server("GET", "/diagnostics", diagnostics.show, "os-server-diagnostics", stream=True),
+    _of_server("GET", "/ips", servers.ips, "ips:index"),
+    _of_server("GET", "/ips/{network}", servers.ips_of_network, "ips:show"),
+    _of_server("GET", "/metadata", server_metadata.index, "server-metadata:index"),
+    _of_server("POST", "/metadata", server_metadata.create, "server-metadata:create", body=dict),
+    _of_server("PUT", "/metadata", server_metadata.update_all, "server-metadata:update_all", body=dict),
+    _of_server("GET", "/metadata/{key}", server_metadata.show, "server-metadata:show"),
+    _of_server("PUT", "/metadata/{key}", server_metadata.update, "server-metadata:update", body=dict),
+    _of_server("DELETE", "/metadata/{key}", server_metadata.delete, "server-metadata:delete", status=204),
+    _of_server("GET", "/tags", server_tags.index, "os-server-tags:index", since=(2, 26)),
+    _of_server("PUT", "/tags", server_tags.update_all, "os-server-tags:update_all", body=dict, since=(2, 26)),
+    _of_server("DELETE", "/tags", server_tags.delete_all, "os-server-tags:delete_all", status=204, since=(2, 26)),
+    _of_server("GET", "/tags/{tag}", server_tags.show, "os-server-tags:show", status=204, since=(2, 26)),
+    _of_server("PUT", "/tags/{tag}", server_tags.update, "os-server-tags:update", status=201, since=(2, 26)),
+    _of_server("DELETE", "/tags/{tag}", server_tags.delete, "os-server-tags:delete", status=204, since=(2, 26)),
+    _of_server("GET", "/os-interface", interfaces.index, "os-attach-interfaces:list"),
+    _of_server("POST", "/os-interface", interfaces.create, "os-attach-interfaces:create", body=dict),
+    _of_server("GET", "/os-interface/{port_id}", interfaces.show, "os-attach-interfaces:show"),
+    _of_server("DELETE", "/os-interface/{port_id}", interfaces.delete, "os-attach-interfaces:delete", status=202),
+    _of_server("GET", "/os-instance-actions", instance_actions.index, "os-instance-actions:list"),
+    _of_server("GET", "/os-instance-actions/{request_id}", instance_actions.show, "os-instance-actions:show"),
+    _of_server("GET", "/os-volume_attachments", servers.nothing_attached, "os-volumes-attachments:index"),
+    _of_server("GET", "/migrations", servers.no_migrations, "servers:migrations:index", since=(2, 23)),
+    Route("GET", "/os-migrations", servers.migrations, f"{_V}os-migrations:index"),
+]
+
+ROUTES = [*FLAVORS, *KEYPAIRS, *SERVERS]

@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
-from onestack.compute import policies, routes
+from onestack.compute import operations, policies, routes, servers
+from onestack.compute.agentapi import routes as agentapi
+from onestack.compute.agentapi.dialect import AgentDialect
 from onestack.compute.dialect import ComputeDialect, entered, without_project
 from onestack.compute.microversions import MINIMUM
 from onestack.core.cloud import Cloud
@@ -21,7 +23,9 @@ def build(cloud: Cloud) -> dict[str, Any]:
         cloud, "compute", ComputeDialect(), [*routes.VERSIONS, *mounted(routes.ROUTES)], policies.POLICIES,
         rewrite=without_project,
     )  # fmt: skip
-    return {"compute": compute}
+    agent = Service(cloud, "agent", AgentDialect(), agentapi.routes(), {})
+    cloud.runners[(servers.OBJECT, "create")] = operations.Scheduler(cloud).runner()
+    return {"compute": compute, "agent": agent}
 
 
 def mounted(table: Iterable[Route]) -> list[Route]:

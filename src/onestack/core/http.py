@@ -159,6 +159,10 @@ class Request:
         self.policy.authorize(name, self.ctx, target if target is not None else self._own())
         self._authorized = True
 
+    async def json(self, schema: Any) -> Any:
+        """The body of a stream route, read and decoded under the same rules as any other route's."""
+        return _parse(self.service.dialect, schema, await _read(self.service, self.falcon))
+
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call blocking code from a stream handler, in the handlers' pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

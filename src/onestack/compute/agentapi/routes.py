@@ -1,0 +1,18 @@
+"""The routes of the agents' socket (onestack.wire). Each checks the agent's token itself: it is no user's."""
+
+from __future__ import annotations
+
+from onestack.compute.agentapi import hello, images, status, work
+from onestack.core.routes import Route
+from onestack.wire import HostReport, StatusReport
+
+
+def routes() -> list[Route]:
+    handlers = work.Handlers()
+    return [
+        Route("POST", "/v1/hello", hello.hello, body=HostReport, public=True),
+        Route("GET", "/v1/work", handlers.work, public=True, stream=True),
+        Route("POST", "/v1/status", status.status, body=StatusReport, public=True),
+        Route("GET", "/v1/images/{image_id}", images.download, public=True, stream=True),
+        Route("POST", "/v1/answers/{question_id}", handlers.answer, body=dict, public=True),
+    ]
