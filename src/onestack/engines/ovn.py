@@ -30,7 +30,8 @@ from onestack.engines.process import Program
 
 DATABASES = {"ovn-nb": ("ovnnb", "ovn-nb.ovsschema"), "ovn-sb": ("ovnsb", "ovn-sb.ovsschema")}
 NAMES = ("ovn-nb", "ovn-sb", "ovn-northd", "ovn-controller")
-QUIET = ("-vconsole:off", "-vsyslog:off", "-vfile:info", "--no-chdir")
+# To standard error, which whoever starts them sends to the log: the unprivileged ones could not open it themselves.
+TO_STDERR = ("-vconsole:info", "-vsyslog:off", "-vfile:off", "--no-chdir")
 
 
 def programs(settings: Settings, user: str) -> list[Program]:
@@ -50,7 +51,7 @@ def programs(settings: Settings, user: str) -> list[Program]:
 
 
 def program(settings: Settings, name: str, argv: list[str], user: str, environment: dict[str, str]) -> Program:
-    options = [*QUIET, f"--log-file={log(settings, name)}"]
+    options = [*TO_STDERR]
     if name != "ovn-controller":  # it has no such option before OVN 24.03
         options.append(f"--unixctl={settings.path('run', name)}.ctl")
     return Program(

@@ -29,15 +29,15 @@ CONNTRACK_ABORTS = ((3, 0, 0), (3, 1, 3))
 
 def programs() -> list[Program]:
     """The two programs, for a machine without systemd; ovs-vswitchd watches itself too (`--monitor`)."""
-    quiet = ["-vconsole:off", "-vsyslog:off", "-vfile:info"]
+    logging = ["-vconsole:info", "-vsyslog:off", "-vfile:off"]
     database = [
-        "ovsdb-server", OVS_DATABASE, *quiet, "--no-chdir", f"--remote=punix:{OVS_RUN}/db.sock",
-        f"--pidfile={OVS_RUN}/ovsdb-server.pid", f"--log-file={MACHINE_LOG}/ovsdb-server.log",
+        "ovsdb-server", OVS_DATABASE, *logging, "--no-chdir", f"--remote=punix:{OVS_RUN}/db.sock",
+        f"--pidfile={OVS_RUN}/ovsdb-server.pid",
         f"--unixctl={OVS_RUN}/ovsdb-server.ctl",
     ]  # fmt: skip
     switch = [
-        "ovs-vswitchd", f"unix:{OVS_RUN}/db.sock", *quiet, "--no-chdir", "--monitor",
-        f"--pidfile={OVS_RUN}/ovs-vswitchd.pid", f"--log-file={MACHINE_LOG}/ovs-vswitchd.log",
+        "ovs-vswitchd", f"unix:{OVS_RUN}/db.sock", *logging, "--no-chdir", "--monitor",
+        f"--pidfile={OVS_RUN}/ovs-vswitchd.pid",
         f"--unixctl={OVS_RUN}/ovs-vswitchd.ctl",
     ]  # fmt: skip
     return [
@@ -45,7 +45,7 @@ def programs() -> list[Program]:
             name=name,
             argv=tuple(argv),
             pidfile=f"{MACHINE_RUN}/{name}.pid",
-            log=f"{MACHINE_LOG}/{name}.out",
+            log=f"{MACHINE_LOG}/{name}.log",
             env={"OVS_RUNDIR": OVS_RUN},
             shared=True,
             own_pidfile=f"{OVS_RUN}/{name}.pid",
@@ -145,10 +145,9 @@ def after(reason: str) -> str:
 def why() -> str:
     """The newest complaint in the logs of what we started."""
     for name in reversed(NAMES):
-        for log in (f"{MACHINE_LOG}/{name}.log", f"{MACHINE_LOG}/{name}.out"):
-            line = process.last_line(log)
-            if any(word in line for word in ("|ERR|", "|EMER|", "|WARN|", "ovsdb-server:", "ovs-vswitchd:")):
-                return line
+        line = process.last_line(f"{MACHINE_LOG}/{name}.log")
+        if any(word in line for word in ("|ERR|", "|EMER|", "|WARN|", f"{name}:")):
+            return line
     return ""
 
 
