@@ -121,7 +121,7 @@ class Server(Base):
     description: Mapped[str | None] = mapped_column(sa.String(255))
     hostname: Mapped[str] = mapped_column(sa.String(255))
     image_id: Mapped[str | None] = mapped_column(sa.String(36))
-    image: Mapped[Any] = mapped_column(Json)  # wire.ImageSpec as it was at create or rebuild
+    image: Mapped[Any] = mapped_column(Json, nullable=True)  # wire.ImageSpec as it was at create or rebuild
     flavor_id: Mapped[str] = mapped_column(sa.String(255))
     flavor_name: Mapped[str] = mapped_column(sa.String(255))
     vcpus: Mapped[int]
@@ -144,7 +144,7 @@ class Server(Base):
     access_ip_v4: Mapped[str] = mapped_column(sa.String(64), default="")
     access_ip_v6: Mapped[str] = mapped_column(sa.String(64), default="")
     meta: Mapped[Any] = mapped_column("metadata", Json, default=dict)
-    trusted_certs: Mapped[Any] = mapped_column(Json)
+    trusted_certs: Mapped[Any] = mapped_column(Json, nullable=True)
     reservation_id: Mapped[str] = mapped_column(sa.String(64), default="")
     launch_index: Mapped[int] = mapped_column(default=0)
     root_device_name: Mapped[str] = mapped_column(sa.String(64), default="/dev/vda")
@@ -192,5 +192,5 @@ class Question(Base):
     server_id: Mapped[str] = mapped_column(sa.String(36))
     kind: Mapped[str] = mapped_column(sa.String(32))
     args: Mapped[Any] = mapped_column(Json, default=dict)
-    answer: Mapped[Any] = mapped_column(Json)
+    answer: Mapped[Any] = mapped_column(Json, nullable=True)
     created_at: Mapped[datetime.datetime] = mapped_column(index=True)
