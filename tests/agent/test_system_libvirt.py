@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -106,6 +107,7 @@ def host(state: Path, server: StubServer, ovs: Ovs, libvirt_connection) -> Itera
         server.wait(lambda: all(server.latest[name].power == "absent" for name in server.specs), 60)
     finally:
         process.stop()
+
         assert_nothing_left(state, ovs, libvirt_connection, server)
 
 
@@ -194,6 +196,32 @@ def test_qemu_killed(server, host, image, libvirt_connection) -> None:
     os.kill(qemu_pid(spec), signal.SIGKILL)
     server.wait(lambda: server.statuses and server.statuses[-1].power == "shutdown", 30)
     done(server.settle(server.operate(spec, "start", "running"), 60), "running")
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.3, 1.0, 2.5])
+def test_qemu_killed_during_a_reboot(server, host, image, pause) -> None:
+    spec = server.operate(small(server, image), "create", "running")
+    done(server.settle(spec, 60), "running")
+    wait_for_boot(server, spec)
+    reboot = server.operate(spec, "reboot", "running", type="SOFT")
+    time.sleep(pause)
+    until(lambda: list(Path("/run/libvirt/qemu").glob(f"instance-{spec.id}.pid")))
+    with contextlib.suppress(ProcessLookupError):  # it ends just now by itself
+        os.kill(qemu_pid(spec), signal.SIGKILL)
+    status = server.ended(reboot, 60)
+    assert status.operation_state == "done", status
+    until(lambda: server.latest[spec.id].power in ("running", "shutdown"))
+    if server.latest[spec.id].power == "shutdown":  # it was killed after the reboot had ended
+        assert pause == 2.5, server.statuses
+
+
+def test_many_creates_at_once_fetch_the_image_once(server, host, image, state) -> None:
+    first = small(server, image)
+    specs = [first, *(server_spec(image=first.image) for _ in range(3))]
+    specs = [server.operate(spec, "create", "running") for spec in specs]
+    for spec in specs:
+        done(server.settle(spec, 60), "running")
+    assert (state / "agent.log").read_text().count("bytes in") == 1
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.2, 0.4, 0.7, 1.2, 2.0])

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 GIVE_UP_SECONDS = 120.0  # how long an operation waits for an engine that is away; a delete waits for ever
 LONGEST_RETRY = 30.0
 MOST_STARTS = 4  # of a guest that dies again and again in one operation
+MOST_TRIES = 3  # of steps that say that another try may help
 MOST_ROUNDS = 20  # observe, plan, run: a plan that never ends is a mistake, not work
 
 
@@ -47,6 +48,7 @@ class Entry:
     fault: Fault | None = None
     steps: list[StepEvent] = field(default_factory=list)
     starts: int = 0
+    tries: int = 0
     away_since: float | None = None
     retry: float = 0.0
     reported: Power | None = None
@@ -109,7 +111,7 @@ class Reconciler:
             return
         if spec.operation is not None and spec.operation.id != entry.operation:
             entry.operation = spec.operation.id
-            entry.finished, entry.fault, entry.steps, entry.starts = False, None, [], 0
+            entry.finished, entry.fault, entry.steps, entry.starts, entry.tries = False, None, [], 0, 0
             entry.away_since, entry.retry = None, 0.0
         try:
             wait = self._converge(entry, spec, received)
@@ -120,6 +122,11 @@ class Reconciler:
             self._away(entry, spec, error)
             return
         except StepFailed as error:
+            if error.again and self._running(entry, spec) is not None and entry.tries < MOST_TRIES:
+                entry.tries += 1
+                log.warning("server %s: trying again: %s", spec.id, error.message)
+                self._workers.kick(server_id, 0.3 * entry.tries)
+                return
             self._failed(entry, spec, received, Fault(message=error.message, details=error.details))
             return
         except Exception as error:

@@ -15,12 +15,16 @@ from onestack.wire import HostReport, NetworkSpec, Power, ServerSpec
 
 
 class StepFailed(Exception):
-    """A step can't succeed. `message` is for the user and says what to do, `details` is for the operator."""
+    """A step can't succeed. `message` is for the user and says what to do, `details` is for the operator.
 
-    def __init__(self, message: str, details: str = "") -> None:
+    `again`: it may have failed because the guest's process died under it, so it deserves another try.
+    """
+
+    def __init__(self, message: str, details: str = "", *, again: bool = False) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        self.again = again
 
 
 class Unavailable(Exception):

@@ -110,7 +110,7 @@ def translated(what: str) -> Iterator[None]:
             libvirt.VIR_FROM_REMOTE,
         ):
             raise Unavailable(f"The host could not {what} yet ({text}).") from error
-        raise StepFailed(explained(what, text), text) from error
+        raise StepFailed(explained(what, text), text, again=True) from error
 
 
 def explained(what: str, text: str) -> str:
