@@ -313,3 +313,20 @@ def test_old_hashes_verify(keystone):
     assert not passwords.verify("pw", None)
     assert not passwords.verify("pw", "nonsense")
     assert keystone.login("admin", ADMIN_PASSWORD).status_code == 201
+
+
+def test_ec2_keys(keystone):
+    user, project = keystone.find("users", "demo"), keystone.find("projects", "demo")
+    path = f"/v3/users/{user}/credentials/OS-EC2"
+    made = keystone.client.post(path, as_=keystone.demo, json={"tenant_id": project})
+    assert made.status_code == 201, made.text
+    key = made.json["credential"]
+    assert key["tenant_id"] == project
+    assert keystone.client.get(path, as_=keystone.demo).json["credentials"] == [key]
+    assert keystone.client.get(f"{path}/{key['access']}", as_=keystone.demo).json["credential"] == key
+    admin = keystone.find("users", "admin")
+    theirs = f"/v3/users/{admin}/credentials/OS-EC2"
+    assert keystone.client.get(theirs, as_=keystone.demo).status_code == 403
+    assert keystone.client.post(theirs, as_=keystone.demo, json={"tenant_id": project}).status_code == 403
+    assert keystone.client.delete(f"{path}/{key['access']}", as_=keystone.demo).status_code == 204
+    assert keystone.client.get(f"{path}/{key['access']}", as_=keystone.admin).status_code == 404

@@ -156,6 +156,10 @@ _POLICIES = {
     "identity:list_application_credentials": f"{_READ} or rule:owner",
     "identity:create_application_credential": "user_id:%(user_id)s",
     "identity:delete_application_credential": "rule:admin_or_owner",
+    "identity:ec2_get_credential": f"{_READ} or {_OWN_CREDENTIAL}",
+    "identity:ec2_list_credentials": f"{_READ} or rule:owner",
+    "identity:ec2_create_credential": f"{_ADMIN} or (role:member and {_OWN_CREDENTIAL})",
+    "identity:ec2_delete_credential": f"{_ADMIN} or (role:member and {_OWN_CREDENTIAL})",
 } | {
     f"identity:{verb}_system_grant{'s' if verb == 'list' else ''}_for_{actor}": check
     for verb, check in (("list", _READ), ("check", _READ), ("create", _ADMIN), ("revoke", _ADMIN))

@@ -8,6 +8,7 @@ from onestack.identity.api import (
     auth,
     credentials,
     domains,
+    ec2_credentials,
     endpoints,
     grants,
     groups,
@@ -170,7 +171,18 @@ _CREDENTIALS = [
     ),
 ]  # fmt: skip
 
+_EC2 = "/v3/users/{user_id}/credentials/OS-EC2"
+_EC2_CREDENTIALS = [
+    Route("GET", _EC2, ec2_credentials.index, "identity:ec2_list_credentials", target=_OBJECT),
+    Route("POST", _EC2, ec2_credentials.create, "identity:ec2_create_credential", dict, 201, target=_OBJECT),
+    Route("GET", _EC2 + "/{access}", ec2_credentials.show, "identity:ec2_get_credential", target=_OBJECT),
+    Route(
+        "DELETE", _EC2 + "/{access}", ec2_credentials.delete, "identity:ec2_delete_credential", status=204,
+        target=_OBJECT,
+    ),
+]  # fmt: skip
+
 ROUTES = [
-    *_VERSIONS, *_AUTH, *_DOMAINS, *_PROJECTS, *_USERS, *_GROUPS, *_ROLES, *_CATALOG, *_CREDENTIALS,
+    *_VERSIONS, *_AUTH, *_DOMAINS, *_PROJECTS, *_USERS, *_GROUPS, *_ROLES, *_CATALOG, *_CREDENTIALS, *_EC2_CREDENTIALS,
     *(route for family in grants.FAMILIES for route in _grant_routes(family)),
 ]  # fmt: skip

@@ -37,12 +37,16 @@ def render_credential(req: Request, row: Credential) -> dict[str, Any]:
         "user_id": row.user_id,
         "project_id": row.project_id,
         "type": row.type,
-        "blob": engine(req).credential_keys.decrypt(row.encrypted_blob.encode()).decode(),
+        "blob": opened(req, row),
         "links": {"self": link(req, "credentials", row.id)},
     }
 
 
-def _seal(req: Request, blob: str) -> str:
+def opened(req: Request, row: Credential) -> str:
+    return engine(req).credential_keys.decrypt(row.encrypted_blob.encode()).decode()
+
+
+def seal(req: Request, blob: str) -> str:
     return engine(req).credential_keys.encrypt(blob.encode(), req.cloud.clock.now()).decode()
 
 
@@ -56,7 +60,7 @@ def index(req: Request) -> dict[str, Any]:
     # Who may list nobody's credentials sees their own.
     if not req.allows("identity:list_credentials", {}):
         conditions.append(Credential.user_id == req.ctx.user_id)
-    if _delegated(req):
+    if delegated(req):
         conditions.append(Credential.project_id == req.ctx.project_id)
     with req.cloud.db.read() as session:
         rows = list(session.scalars(sa.select(Credential).where(*conditions).order_by(Credential.id)))
@@ -73,11 +77,11 @@ def create(req: Request) -> dict[str, Any]:
     known, extra = checks.split(value, FIELDS)
     user_id = known.get("user_id") or req.ctx.user_id
     req.authorize({"target.credential.user_id": user_id})
-    _check_delegation(req, known.get("project_id"))
+    check_delegation(req, known.get("project_id"))
     blob = known["blob"] if isinstance(known["blob"], str) else msgspec.json.encode(known["blob"]).decode()
     row = Credential(
         id=_id(req, known["type"], blob), user_id=user_id, project_id=known.get("project_id"), type=known["type"],
-        encrypted_blob=_seal(req, blob), extra=extra,
+        encrypted_blob=seal(req, blob), extra=extra,
     )  # fmt: skip
     if row.type == "ec2" and row.project_id is None:
         raise expecting("project_id", "credential")
@@ -98,10 +102,10 @@ def update(req: Request, credential_id: str) -> dict[str, Any]:
             row.user_id = known["user_id"] or row.user_id
         if "blob" in known:
             blob = known["blob"] if isinstance(known["blob"], str) else msgspec.json.encode(known["blob"]).decode()
-            row.encrypted_blob = _seal(req, blob)
+            row.encrypted_blob = seal(req, blob)
         row.type = known.get("type", row.type)
         row.project_id = known.get("project_id", row.project_id)
-        _check_delegation(req, row.project_id)
+        check_delegation(req, row.project_id)
         if row.type == "ec2" and row.project_id is None:
             raise expecting("project_id", "credential")
         row.extra = row.extra | extra
@@ -115,17 +119,17 @@ def delete(req: Request, credential_id: str) -> None:
 
 def _load(req: Request, session: Session, credential_id: str) -> Credential:
     row = load(req, session, Credential, credential_id, "credential")
-    _check_delegation(req, row.project_id)
+    check_delegation(req, row.project_id)
     return row
 
 
-def _delegated(req: Request) -> bool:
+def delegated(req: Request) -> bool:
     return req.ctx.token_data is not None and req.ctx.token_data.application_credential is not None
 
 
-def _check_delegation(req: Request, project_id: str | None) -> None:
+def check_delegation(req: Request, project_id: str | None) -> None:
     """A token of an application credential is for one project, and so are the secrets that it may touch."""
-    if _delegated(req) and project_id != req.ctx.project_id:
+    if delegated(req) and project_id != req.ctx.project_id:
         raise forbidden("EC2 credential project does not match the project scope of the delegated token")
 
 
@@ -139,4 +143,8 @@ def _id(req: Request, kind: str, blob: str) -> str:
         raise BadRequest("Invalid blob in credential") from None
     if not isinstance(content, dict) or not isinstance(content.get("access"), str) or not content["access"]:
         raise BadRequest("Invalid blob in credential")
-    return hashlib.sha256(content["access"].encode()).hexdigest()
+    return id_of_access(content["access"])
+
+
+def id_of_access(access: str) -> str:
+    return hashlib.sha256(access.encode()).hexdigest()

@@ -14,8 +14,18 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import Forbidden, NotFound
 from onestack.core.http import Request
 from onestack.identity import assignments, removal, tokens
-from onestack.identity.api.common import collection, get_domain, get_group, get_project, get_role, get_user, target
+from onestack.identity.api.common import (
+    collection,
+    get_domain,
+    get_group,
+    get_project,
+    get_role,
+    get_user,
+    store,
+    target,
+)
 from onestack.identity.api.roles import render_role
+from onestack.identity.dialect import conflict
 from onestack.identity.models import Assignment, Group, Membership, Project, Role, User
 
 
@@ -64,12 +74,11 @@ class Grants:
                 raise Forbidden(f"Project {target_id} must be in the same domain as the role {role_id} being assigned.")
             key = (self.actor_type, actor_id, self.target_type, target_id, role_id, self.inherited)
             if session.get(Assignment, key) is None:
-                session.add(
-                    Assignment(
-                        actor_type=self.actor_type, actor_id=actor_id, target_type=self.target_type,
-                        target_id=target_id, role_id=role_id, inherited=self.inherited,
-                    )
+                row = Assignment(
+                    actor_type=self.actor_type, actor_id=actor_id, target_type=self.target_type,
+                    target_id=target_id, role_id=role_id, inherited=self.inherited,
                 )  # fmt: skip
+                store(session, row, conflict("role grant", "Duplicate entry"))
                 tokens.changed(session)
 
     def delete(self, req: Request, actor_id: str, role_id: str, **place: str) -> None:

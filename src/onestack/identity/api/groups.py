@@ -18,7 +18,7 @@ from onestack.identity.api.common import (
     store,
     target,
 )
-from onestack.identity.dialect import duplicate, not_found
+from onestack.identity.dialect import conflict, duplicate, not_found
 from onestack.identity.models import Group, Membership, User
 
 FIELDS: dict[str, checks.Check] = {
@@ -100,7 +100,8 @@ def add_member(req: Request, group_id: str, user_id: str) -> None:
     with req.cloud.db.write() as session:
         _pair(req, session, group_id, user_id)
         if session.get(Membership, (user_id, group_id)) is None:
-            session.add(Membership(user_id=user_id, group_id=group_id))
+            row = Membership(user_id=user_id, group_id=group_id)
+            store(session, row, conflict("membership", "Duplicate entry"))
             tokens.changed(session)
 
 

@@ -294,7 +294,7 @@ def add_tag(req: Request, project_id: str, tag: str) -> Response:
         if problem:
             raise BadRequest(f"Invalid input for field 'tags': the list {problem}")
         if session.get(ProjectTag, (project_id, tag)) is None:
-            session.add(ProjectTag(project_id=project_id, name=tag))
+            store(session, ProjectTag(project_id=project_id, name=tag), conflict("project tag", "Duplicate entry"))
     return Response(None, 201, {"Location": link(req, "projects", project_id, "tags", tag)})
 
 

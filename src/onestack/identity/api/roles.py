@@ -23,7 +23,7 @@ from onestack.identity.api.common import (
     store,
     target,
 )
-from onestack.identity.dialect import duplicate, not_found
+from onestack.identity.dialect import conflict, duplicate, not_found
 from onestack.identity.models import NO_DOMAIN, ImpliedRole, Role
 
 FIELDS: dict[str, checks.Check] = {
@@ -163,7 +163,8 @@ def create_implied(req: Request, role_id: str, implied_role_id: str) -> dict[str
         if implied.name == NEVER_IMPLIED or (implied.domain_id and not prior.domain_id):
             raise Forbidden(f"{implied_role_id} cannot be an implied roles.")
         if row is None:
-            session.add(ImpliedRole(prior_role_id=prior.id, implied_role_id=implied.id))
+            rule = ImpliedRole(prior_role_id=prior.id, implied_role_id=implied.id)
+            store(session, rule, conflict("inference_rule", "Duplicate entry"))
             tokens.changed(session)
         return _inference(req, prior, implied)
 
