@@ -85,6 +85,8 @@ def last_error(log: Path) -> str:
     """The line of pip's output that says most."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
     text = "\n".join(lines)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "the package index shows a certificate that this machine does not trust (a proxy's?)"
     if any(word in text for word in ("NewConnectionError", "name resolution", "Network is unreachable", "timed out")):
         return "the package index cannot be reached; check this machine's network or proxy"
     errors = [line for line in lines if line.startswith("ERROR")]
