@@ -1,0 +1,184 @@
+"""Images: create, list, show, update, delete."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core import paging
+from onestack.core.db import on_commit
+from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
+from onestack.core.http import Request, Response
+from onestack.image import access, changes, listing, schema, store, views
+from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag
+
+
+def create(req: Request) -> Response:
+    body = dict(req.body)
+    for name in ("direct_url", "self", "file", "schema", "stores"):
+        if name in body:
+            raise Forbidden(f"Attribute '{name}' is read-only.")
+    schema.validate(body)
+    image_id = str(body.pop("id", None) or req.cloud.ids.uuid()).lower()
+    for name in body:
+        changes.protect(name)
+    values = {name: body.pop(name) for name in list(body) if name in schema.BASE}
+    tags = list(dict.fromkeys(values.pop("tags", [])))
+    values.setdefault("owner", req.ctx.project_id)
+    values.setdefault("visibility", "shared")
+    if values["owner"] != req.ctx.project_id and not req.ctx.is_admin:
+        raise Forbidden(f"You are not permitted to create images owned by '{values['owner']}'.")
+    _limit_properties(len(body))
+    what = {"project_id": values["owner"], "owner": values["owner"], "visibility": values["visibility"]}
+    req.authorize(what)
+    _may_show(req, values["visibility"], what)
+    now = req.cloud.clock.now()
+    with req.cloud.db.write() as session:
+        if session.get(Image, image_id) is not None:
+            raise Conflict(f"Image ID {image_id} already exists!")
+        image = Image(id=image_id, status="queued", created_at=now, updated_at=now, **_columns(values))
+        session.add(image)
+        session.flush()
+        _add_rows(session, image_id, body, tags)
+    rendered = views.render_image(image, body, tags)
+    headers = {
+        "Location": f"{req.base_url}/v2/images/{image_id}",
+        "OpenStack-image-import-methods": "glance-direct",
+        "OpenStack-image-store-ids": views.STORE,
+    }
+    return Response(rendered, 201, headers)
+
+
+def _columns(values: dict[str, Any]) -> dict[str, Any]:
+    """What JSON null means for columns that have a default."""
+    defaults = {"min_disk": 0, "min_ram": 0, "protected": False, "os_hidden": False}
+    return defaults | {name: value for name, value in values.items() if value is not None}
+
+
+def _add_rows(session: Session, image_id: str, properties: dict[str, str], tags: list[str]) -> None:
+    if properties:
+        rows = [{"image_id": image_id, "name": name, "value": value} for name, value in properties.items()]
+        session.execute(sa.insert(ImageProperty), rows)
+    if tags:
+        session.execute(sa.insert(ImageTag), [{"image_id": image_id, "tag": tag} for tag in tags])
+
+
+def _limit_properties(count: int) -> None:
+    if count > schema.MAXIMUM_PROPERTIES:
+        raise TooLarge(
+            f"The limit has been exceeded on the number of allowed image properties. Attempted: {count}, "
+            f"Maximum: {schema.MAXIMUM_PROPERTIES}"
+        )
+
+
+def _may_show(req: Request, visibility: str, what: dict[str, Any]) -> None:
+    rule = {"public": "publicize_image", "community": "communitize_image"}.get(visibility)
+    if rule is not None:
+        req.authorize(what, rule)
+
+
+def index(req: Request) -> dict[str, Any]:
+    limit = req.get_int("limit", listing.DEFAULT_LIMIT) if req.get("limit") is not None else listing.DEFAULT_LIMIT
+    limit = min(limit if limit is not None else listing.DEFAULT_LIMIT, listing.MAXIMUM_LIMIT)
+    order = listing.sorts(req.query)
+    conditions = listing.filters(req.query)
+    conditions.append(listing.visible(req.ctx, req.get("visibility"), req.get("member_status") or "accepted"))
+    query = sa.select(*Image.__table__.columns).where(*conditions)
+    with req.cloud.db.read() as session:
+        marker = None
+        if req.get("marker") is not None:
+            marker = _marker(req, session, order)
+        rows = session.execute(
+            paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
+        ).all()  # fmt: skip
+        more, rows = len(rows) > limit, rows[:limit]
+        images = views.render_images(session, rows)
+    kept = [(key, value) for key, value in req.query if key != "marker"]
+    text = urllib.parse.urlencode(kept)
+    body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
+    if more and rows:
+        body["next"] = "/v2/images?" + urllib.parse.urlencode([*kept, ("marker", rows[-1].id)])
+    body["schema"] = "/v2/schemas/images"
+    return body
+
+
+def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[str, Any]:
+    marker = req.get("marker") or ""
+    try:
+        image, _ = access.find(session, req.ctx, marker)
+    except NotFound:
+        raise BadRequest(f"Invalid marker: image {marker} could not be found.") from None
+    return {key: getattr(image, key) for key, _ in order}
+
+
+def show(req: Request, image_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        return views.render_one(session, access.load(req, session, image_id))
+
+
+def update(req: Request, image_id: str) -> dict[str, Any]:
+    wanted = changes.parse(req.header("Content-Type"), req.body)
+    with req.cloud.db.write() as session:
+        image = access.load(req, session, image_id, for_update=True)
+        have = sa.select(ImageProperty).where(ImageProperty.image_id == image.id)
+        properties = {row.name: row for row in session.scalars(have)}
+        for change in wanted:
+            if change.name in schema.BASE:
+                _change_base(req, session, image, change)
+            else:
+                _change_property(session, image, properties, change)
+        _limit_properties(len(properties))
+        if wanted:
+            image.updated_at = req.cloud.clock.now()
+        session.flush()
+        return views.render_one(session, image)
+
+
+def _change_base(req: Request, session: Session, image: Image, change: changes.Change) -> None:
+    name, value = change.name, change.value
+    if change.op == "remove":
+        raise Forbidden(f"Property {name} may not be removed.")
+    if name == "owner" and value != image.owner and not req.ctx.is_admin:
+        raise Forbidden("Owner can't be updated by non admin.")
+    if name in ("disk_format", "container_format") and image.status not in ("queued", "uploading"):
+        raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
+    if name == "visibility" and value != image.visibility:
+        _may_show(req, value, {"project_id": image.owner, "owner": image.owner, "visibility": value})
+    if name == "tags":
+        session.execute(sa.delete(ImageTag).where(ImageTag.image_id == image.id))
+        _add_rows(session, image.id, {}, list(dict.fromkeys(value)))
+        return
+    setattr(image, name, value)
+
+
+def _change_property(
+    session: Session, image: Image, properties: dict[str, ImageProperty], change: changes.Change
+) -> None:
+    row = properties.get(change.name)
+    if change.op == "add" or row is not None:
+        if change.op == "remove" and row is not None:
+            session.delete(properties.pop(change.name))
+        elif row is not None:
+            row.value = change.value
+        else:
+            row = ImageProperty(image_id=image.id, name=change.name, value=change.value)
+            session.add(row)
+            properties[change.name] = row
+        session.flush()
+        return
+    raise Conflict(f"Property {change.name} does not exist.")
+
+
+def delete(req: Request, image_id: str) -> None:
+    with req.cloud.db.write() as session:
+        image = access.load(req, session, image_id, for_update=True)
+        if image.protected:
+            raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
+        for table in (ImageProperty, ImageTag, ImageMember):
+            session.execute(sa.delete(table).where(table.image_id == image.id))
+        session.delete(image)
+        # A crash before the files are gone leaves them to the sweep at the next start.
+        on_commit(session, lambda: store.remove(req.cloud, image.id))

@@ -1,0 +1,112 @@
+"""Members of shared images: the projects that they are shared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.clock import seconds
+from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
+from onestack.core.http import Request
+from onestack.image import access, schema
+from onestack.image.models import Image, ImageMember
+
+
+def render_member(row: ImageMember) -> dict[str, Any]:
+    return {
+        "image_id": row.image_id, "member_id": row.member_id, "status": row.status,
+        "created_at": seconds(row.created_at), "updated_at": seconds(row.updated_at), "schema": "/v2/schemas/member",
+    }  # fmt: skip
+
+
+def _visible(req: Request, image: Image) -> sa.Select[ImageMember]:
+    """The owner and admins see all members; a member sees itself."""
+    query = sa.select(ImageMember).where(ImageMember.image_id == image.id)
+    if not req.ctx.is_admin and image.owner != req.ctx.project_id:
+        query = query.where(ImageMember.member_id == req.ctx.project_id)
+    return query
+
+
+def _shared(image: Image) -> None:
+    if image.visibility != "shared":
+        raise Forbidden("Only shared images have members.")
+
+
+def index(req: Request, image_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        image = access.load(req, session, image_id)
+        _shared(image)
+        rows = session.scalars(_visible(req, image).order_by(ImageMember.created_at, ImageMember.member_id))
+        return {"members": [render_member(row) for row in rows], "schema": "/v2/schemas/members"}
+
+
+def show(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
+    with req.cloud.db.read() as session:
+        image, shared = access.find(session, req.ctx, image_id)
+        row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
+        if row is None:
+            raise _unknown(image_id, member_id)
+        req.authorize(access.target(image, req.ctx, shared))
+        return render_member(row)
+
+
+def create(req: Request, image_id: str) -> dict[str, Any]:
+    member_id = req.body.get("member")
+    if member_id is None:
+        raise BadRequest("Member to be added not specified")
+    if not isinstance(member_id, str) or not member_id.strip() or len(member_id) > 255:
+        raise BadRequest("Member can't be empty")
+    now = req.cloud.clock.now()
+    with req.cloud.db.write() as session:
+        image = access.load(req, session, image_id, for_update=True)
+        _shared(image)
+        count = session.scalar(sa.select(sa.func.count()).where(ImageMember.image_id == image.id)) or 0
+        if session.get(ImageMember, (image.id, member_id)) is not None:
+            raise Conflict(f"Member {member_id} is duplicated for image {image.id}")
+        if count >= schema.MAXIMUM_MEMBERS:
+            raise TooLarge(f"Image member limit exceeded for image {image.id}: {schema.MAXIMUM_MEMBERS} are allowed")
+        row = ImageMember(image_id=image.id, member_id=member_id, status="pending", created_at=now, updated_at=now)
+        session.add(row)
+        return render_member(row)
+
+
+def update(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
+    status = req.body.get("status")
+    if status is None:
+        raise BadRequest("Status not specified")
+    if status not in schema.MEMBER_STATUSES:
+        raise BadRequest(f"Incorrect request: {status} is not one of {', '.join(schema.MEMBER_STATUSES)}")
+    with req.cloud.db.write() as session:
+        row = _row(req, session, image_id, member_id)
+        row.status = status
+        row.updated_at = req.cloud.clock.now()
+        return render_member(row)
+
+
+def _row(req: Request, session: Session, image_id: str, member_id: str) -> ImageMember:
+    """A membership that is about to be answered by the member itself."""
+    image, shared = access.find(session, req.ctx, image_id, for_update=True)
+    row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
+    if row is None:
+        raise _unknown(image_id, member_id)
+    own = {**access.target(image, req.ctx, shared), "member_id": member_id}
+    if not req.allows("modify_member", own):
+        raise Forbidden(f"Not allowed to update members for image {image_id}.")
+    req.authorize(own)
+    return row
+
+
+def delete(req: Request, image_id: str, member_id: str) -> None:
+    with req.cloud.db.write() as session:
+        image = access.load(req, session, image_id, for_update=True)
+        _shared(image)
+        row = session.get(ImageMember, (image.id, member_id))
+        if row is None:
+            raise _unknown(image_id, member_id)
+        session.delete(row)
+
+
+def _unknown(image_id: str, member_id: str) -> NotFound:
+    return NotFound(f"{member_id} not found in the member list of the image {image_id}.")

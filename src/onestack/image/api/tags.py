@@ -1,0 +1,34 @@
+"""Tags, one at a time."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from onestack.core.errors import BadRequest, NotFound, TooLarge
+from onestack.core.http import Request
+from onestack.image import access, schema
+from onestack.image.models import ImageTag
+
+
+def add(req: Request, image_id: str, tag: str) -> None:
+    if len(tag) > 255:
+        raise BadRequest("Could not update image: the tag has more than 255 characters")
+    with req.cloud.db.write() as session:
+        image = access.load(req, session, image_id, for_update=True)
+        tags = set(session.scalars(sa.select(ImageTag.tag).where(ImageTag.image_id == image.id)))
+        if tag in tags:
+            return
+        if len(tags) >= schema.MAXIMUM_TAGS:
+            raise TooLarge(f"Image tag limit exceeded for image {image.id}: {schema.MAXIMUM_TAGS} are allowed")
+        session.add(ImageTag(image_id=image.id, tag=tag))
+        image.updated_at = req.cloud.clock.now()
+
+
+def delete(req: Request, image_id: str, tag: str) -> None:
+    with req.cloud.db.write() as session:
+        image = access.load(req, session, image_id, for_update=True)
+        row = session.get(ImageTag, (image.id, tag))
+        if row is None:
+            raise NotFound(f"Image {image.id} has no tag {tag}.")
+        session.delete(row)
+        image.updated_at = req.cloud.clock.now()

@@ -1,0 +1,84 @@
+"""PATCH of an image: both drafts of JSON patch that Glance speaks, as a list of (operation, property, value)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from onestack.core.errors import BadRequest, Forbidden, UnsupportedMedia
+from onestack.image import schema
+
+MEDIA = {"application/openstack-images-v2.0-json-patch": 4, "application/openstack-images-v2.1-json-patch": 10}
+_OPERATIONS = ("add", "remove", "replace")
+
+
+class Change(NamedTuple):
+    op: str
+    name: str
+    value: Any = None
+
+
+def parse(content_type: str | None, body: Any) -> list[Change]:
+    """Raises UnsupportedMedia, BadRequest, Forbidden."""
+    draft = MEDIA.get((content_type or "").split(";")[0].strip().lower())
+    if draft is None:
+        allowed = ", ".join(sorted(MEDIA))
+        message = f"Image PATCH expects Content-Type one of: {allowed}"
+        raise UnsupportedMedia(message, headers={"Accept-Patch": allowed})
+    if not isinstance(body, list):
+        raise BadRequest("Request body must be a JSON array of operation objects.")
+    changes = [_change(raw, draft) for raw in body]
+    for change in changes:
+        protect(change.name)
+        if change.op != "remove":
+            schema.validate({change.name: change.value})
+    return changes
+
+
+def protect(name: str) -> None:
+    """Raises Forbidden for what clients may not set."""
+    if name in schema.READ_ONLY or name == "stores":
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    if name in schema.RESERVED or name.startswith(schema.RESERVED_NAMESPACE):
+        raise Forbidden(f"Attribute '{name}' is reserved.")
+    if name in ("locations", "validation_data"):
+        raise Forbidden("It's not allowed to update locations if locations are invisible.")
+
+
+def _change(raw: Any, draft: int) -> Change:
+    if not isinstance(raw, dict):
+        raise BadRequest("Operations must be JSON objects.")
+    if draft == 10:
+        op, path = raw.get("op"), raw.get("path")
+        if op not in _OPERATIONS:
+            problem = "Unable to find `op` in JSON Schema change." if op is None else f"Invalid operation: `{op}`."
+            raise BadRequest(f"{problem} It must be one of the following: {', '.join(_OPERATIONS)}.")
+        if path is None:
+            raise BadRequest("Unable to find 'path' in JSON Schema change")
+    else:
+        given = [name for name in _OPERATIONS if name in raw]
+        if len(given) != 1:
+            raise BadRequest(
+                'Operation objects must contain exactly one member named "add", "remove", or "replace".'
+            )  # fmt: skip
+        op, path = given[0], raw[given[0]]
+    name = _pointer(path)
+    if op == "remove":
+        return Change(op, name)
+    if "value" not in raw:
+        raise BadRequest(f'Operation "{op}" requires a member named "value".')
+    return Change(op, name, raw["value"])
+
+
+def _pointer(pointer: Any) -> str:
+    """The one property that a JSON pointer names."""
+    if not isinstance(pointer, str) or not pointer.startswith("/"):
+        raise BadRequest(f'Pointer `{pointer}` does not start with "/".')
+    if re.search(r"~([^01]|$)", pointer):
+        raise BadRequest(f'Pointer `{pointer}` contains "~" not part of a recognized escape sequence.')
+    parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer[1:].split("/")]
+    if len(parts) != 1 or not parts[0]:
+        if parts[0] == "locations":
+            raise Forbidden("It's not allowed to update locations if locations are invisible.")
+        raise BadRequest(f"Invalid JSON pointer for this resource: '{pointer}'")
+    return parts[0]

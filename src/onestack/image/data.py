@@ -1,0 +1,173 @@
+"""From received bytes to an active image: inspect, convert where needed, rename, one transaction."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.cloud import Cloud
+from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, TooLarge, Unavailable, UnsupportedMedia
+from onestack.image import convert, formats, store
+from onestack.image.models import Image
+from onestack.image.store import Digest
+
+log = logging.getLogger(__name__)
+
+
+class Inspected(NamedTuple):
+    """What was found out about a file, and the file that servers are made from where that is another one."""
+
+    disk_format: str
+    container_format: str
+    virtual_size: int | None
+    boot_format: str | None
+    boot_file: Path | None = None
+    boot_size: int | None = None
+    boot_hash_value: str | None = None
+
+
+def require_formats(image: Image) -> None:
+    """Raises BadRequest when data can't be accepted yet."""
+    absent = [name for name in ("disk_format", "container_format") if not getattr(image, name)]
+    if absent:
+        noun = "Property" if len(absent) == 1 else "Properties"
+        raise BadRequest(f"{noun} {', '.join(absent)} must be set prior to saving data.")
+
+
+def require_status(image: Image, status: str, wanted: str) -> None:
+    if image.status != status:
+        raise Conflict(f"Image status transition from {image.status} to {wanted} is not allowed")
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """A full disk in Glance's words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise TooLarge(
+                "Image storage media is full: There is not enough disk space on the image storage media."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            log.error("image data can't be written: %s", error)
+            raise Unavailable(
+                "Insufficient permissions on image storage media: Permission to write image storage media denied."
+            ) from error
+        raise
+
+
+def inspect(cloud: Cloud, image_id: str, file: Path) -> Inspected:
+    """Raises UnsupportedMedia for data that is refused, NotFound when the image is gone. May take long: it converts."""
+    with cloud.db.read() as session:
+        query = sa.select(Image.disk_format, Image.container_format).where(Image.id == image_id)
+        row = session.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(f"No image found with ID {image_id}")
+    disk_format, container_format = row.disk_format or "", row.container_format or ""
+    if container_format != "bare":
+        return Inspected(disk_format, container_format, None, None)
+    try:
+        virtual_size = formats.check(file, disk_format)
+        if disk_format not in formats.CONVERTED:
+            return Inspected(disk_format, container_format, virtual_size, formats.DIRECT.get(disk_format))
+        target = file.with_name(file.name + ".boot")
+        convert.to_qcow2(file, disk_format, virtual_size, target)
+    except formats.Unsafe as error:
+        raise UnsupportedMedia(str(error)) from None
+    except convert.ConversionUnavailable as error:
+        raise Unavailable(str(error)) from None
+    return Inspected(
+        disk_format, container_format, virtual_size, "qcow2", target, target.stat().st_size, store.hash_of(target)
+    )
+
+
+def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_status: str) -> None:
+    """`file` becomes the image's data. Raises a Fault, and leaves the image as it was, when it can't."""
+    found: Inspected | None = None
+    try:
+        with disk_errors():
+            found = inspect(cloud, image_id, file)
+            with cloud.db.write() as session:
+                image = _locked(session, image_id)
+                require_status(image, from_status, "active")
+                if (image.disk_format, image.container_format) != (found.disk_format, found.container_format):
+                    raise Conflict("The formats of the image were changed while its data was received.")
+                _become_active(cloud, image, found, digest)
+                if found.boot_file is not None:
+                    store.move(found.boot_file, store.boot_path(cloud, image_id))
+                # Last, and within the transaction: nobody else can make this image active meanwhile.
+                store.move(file, store.path(cloud, image_id))
+    except NotFound:
+        raise Gone(
+            f"Image {image_id} could not be found after upload. The image may have been deleted during the upload, "
+            "cleaning up the chunks uploaded."
+        ) from None
+    finally:
+        if found is not None and found.boot_file is not None:
+            found.boot_file.unlink(missing_ok=True)
+
+
+def _locked(session: Session, image_id: str) -> Image:
+    image = session.scalars(sa.select(Image).where(Image.id == image_id).with_for_update()).one_or_none()
+    if image is None:
+        raise NotFound(f"No image found with ID {image_id}")
+    return image
+
+
+def _become_active(cloud: Cloud, image: Image, found: Inspected, digest: Digest) -> None:
+    image.status = "active"
+    image.size = digest.size
+    image.checksum = digest.checksum
+    image.os_hash_algo = store.ALGORITHM
+    image.os_hash_value = digest.os_hash_value
+    image.virtual_size = found.virtual_size
+    image.boot_format = found.boot_format
+    image.boot_size = found.boot_size
+    image.boot_hash_value = found.boot_hash_value
+    image.staged = None
+    image.updated_at = cloud.clock.now()
+
+
+def stage(cloud: Cloud, image_id: str, file: Path, digest: Digest) -> None:
+    """`file` waits for the import of the image."""
+    with disk_errors(), cloud.db.write() as session:
+        image = _locked(session, image_id)
+        require_status(image, "queued", "uploading")
+        image.status = "uploading"
+        image.size = digest.size
+        image.staged = {"size": digest.size, "checksum": digest.checksum, "os_hash_value": digest.os_hash_value}
+        image.updated_at = cloud.clock.now()
+        store.move(file, store.staged_path(cloud, image_id))
+
+
+def unstage(cloud: Cloud, image_id: str) -> None:
+    """The staged data is refused: the image waits for other data."""
+    with cloud.db.write() as session:
+        image = _locked(session, image_id)
+        if image.status == "uploading":
+            image.status, image.size, image.staged = "queued", None, None
+            store.staged_path(cloud, image_id).unlink(missing_ok=True)
+
+
+def import_staged(cloud: Cloud, image_id: str, digest: Digest) -> None:
+    """Raises a Fault; refused data leaves the image queued."""
+    try:
+        activate(cloud, image_id, store.staged_path(cloud, image_id), digest, "uploading")
+    except UnsupportedMedia:
+        unstage(cloud, image_id)
+        raise
+
+
+Finish = Callable[[Cloud, str, Path, Digest], None]
+
+
+def upload(cloud: Cloud, image_id: str, file: Path, digest: Digest) -> None:
+    activate(cloud, image_id, file, digest, "queued")

@@ -1,0 +1,203 @@
+"""What a file really is: the headers of disk image formats, read as hostile input.
+
+Pure reading of a bounded number of bytes; nothing in a file makes us open another one. `inspect` says which format a
+file has and how large its disk is, and raises Unsafe for what must never reach QEMU: references to other files (backing
+files, data files, extents), features that nobody has defined, and sizes that are absurd.
+
+Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
+Specification", ECMA-119 for ISO 9660, and the header of VirtualBox's VDI as QEMU reads it.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+MAXIMUM_DISK = 64 << 40  # bytes; larger disks are refused
+_DESCRIPTOR_LIMIT = 1 << 20
+_SECTOR = 512
+
+
+class Unsafe(Exception):
+    """The file is refused; the message is for the user."""
+
+
+class Found(NamedTuple):
+    format: str  # raw when nothing is recognised
+    virtual_size: int  # bytes
+
+
+def inspect(path: Path) -> Found:
+    """Raises Unsafe, OSError."""
+    size = path.stat().st_size
+    with path.open("rb") as handle:
+        for name, recognise, read in _FORMATS:
+            if recognise(handle, size):
+                return _sized(name, read(handle, size))
+    return Found("raw", size)
+
+
+def check(path: Path, disk_format: str) -> int:
+    """The virtual size of a file that is said to be `disk_format`. Raises Unsafe when it isn't, or isn't safe.
+
+    An ISO may be called raw, because hybrid ones are disks as well. Anything else that has a format of its own may
+    not: a guest could have written that header into its raw disk.
+    """
+    found = inspect(path)
+    raw_like = disk_format not in _NAMES
+    if found.format != disk_format and not (raw_like and found.format in ("raw", "iso")):
+        raise Unsafe(f"Image disk_format {disk_format} does not match stream data {found.format}")
+    return found.virtual_size
+
+
+def _sized(name: str, virtual_size: int) -> Found:
+    if not 0 <= virtual_size <= MAXIMUM_DISK:
+        raise Unsafe(f"The {name} image describes a disk of {virtual_size} bytes, more than is allowed")
+    return Found(name, virtual_size)
+
+
+def _at(handle: BinaryIO, offset: int, length: int) -> bytes:
+    handle.seek(offset)
+    return handle.read(length)
+
+
+def _starts(magic: bytes, offset: int = 0) -> Callable[[BinaryIO, int], bool]:
+    return lambda handle, _size: _at(handle, offset, len(magic)) == magic
+
+
+def _need(data: bytes, length: int, name: str) -> bytes:
+    if len(data) < length:
+        raise Unsafe(f"The {name} image is truncated")
+    return data
+
+
+# qcow2
+
+_QCOW2_KNOWN = 0b11111  # dirty, corrupt, external data file, compression type, extended L2
+_QCOW2_CORRUPT, _QCOW2_DATA_FILE = 1 << 1, 1 << 2
+
+
+def _qcow2(handle: BinaryIO, size: int) -> int:
+    header = _need(_at(handle, 0, 104), 72, "qcow2")
+    version, backing_offset, backing_size, cluster_bits, virtual_size = struct.unpack(">IQIIQ", header[4:32])
+    if version not in (2, 3):
+        raise Unsafe(f"The qcow2 image has version {version}; 2 and 3 are known")
+    if backing_offset or backing_size:
+        raise Unsafe("The qcow2 image has a backing file")
+    if not 9 <= cluster_bits <= 21:
+        raise Unsafe("The qcow2 image has an impossible cluster size")
+    if struct.unpack(">I", header[32:36])[0]:
+        raise Unsafe("The qcow2 image is encrypted")
+    if version == 3:
+        features = struct.unpack(">Q", _need(header, 104, "qcow2")[72:80])[0]
+        if features & _QCOW2_DATA_FILE:
+            raise Unsafe("The qcow2 image has an external data file")
+        if features & ~_QCOW2_KNOWN:
+            raise Unsafe("The qcow2 image has unknown features")
+        if features & _QCOW2_CORRUPT:
+            raise Unsafe("The qcow2 image is marked as corrupt")
+    entries, table = struct.unpack(">IQ", header[36:48])
+    if table + entries * 8 > size:
+        raise Unsafe("The qcow2 image is truncated")
+    return int(virtual_size)
+
+
+# VMDK
+
+_VMDK_TYPES = ("monolithicSparse", "streamOptimized")
+_EXTENT = re.compile(rb'^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:\s+"([^"]*)")?', re.MULTILINE)
+
+
+def _vmdk(handle: BinaryIO, size: int) -> int:
+    header = _need(_at(handle, 0, 512), 512, "vmdk")
+    capacity, _grain, where, length = struct.unpack("<QQQQ", header[12:44])
+    # Without a capacity QEMU takes the descriptor for the truth, and opens whatever files it names.
+    if not capacity:
+        raise Unsafe("The vmdk image has no capacity of its own")
+    if not where or not length or length * _SECTOR > _DESCRIPTOR_LIMIT or (where + length) * _SECTOR > size:
+        raise Unsafe("The vmdk image has no usable descriptor")
+    descriptor = _at(handle, where * _SECTOR, length * _SECTOR).split(b"\0", 1)[0]
+    kind = re.search(rb'^\s*createType\s*=\s*"([^"]*)"', descriptor, re.MULTILINE)
+    name = kind[1].decode("ascii", "replace") if kind else ""
+    if name not in _VMDK_TYPES:
+        raise Unsafe(f"The vmdk image has the type {name or 'unknown'}; {' and '.join(_VMDK_TYPES)} are accepted")
+    if re.search(rb"^\s*parentFileNameHint", descriptor, re.MULTILINE):
+        raise Unsafe("The vmdk image has a parent")
+    parent = re.search(rb"^\s*parentCID\s*=\s*(\w+)", descriptor, re.MULTILINE)
+    if parent and parent[1].lower() != b"ffffffff":
+        raise Unsafe("The vmdk image has a parent")
+    extents = _EXTENT.findall(descriptor)
+    if len(extents) != 1 or extents[0][2] != b"SPARSE" or b"/" in extents[0][3] or b"\\" in extents[0][3]:
+        raise Unsafe("The vmdk image has extents other than its own")
+    return int(capacity) * _SECTOR
+
+
+def _vmdk_other(_handle: BinaryIO, _size: int) -> int:
+    raise Unsafe(f"The vmdk image has its data elsewhere; {' and '.join(_VMDK_TYPES)} are accepted")
+
+
+# VDI
+
+_VDI_DYNAMIC, _VDI_STATIC = 1, 2
+
+
+def _vdi(handle: BinaryIO, _size: int) -> int:
+    header = _need(_at(handle, 0, 0x1C8), 0x1C8, "vdi")
+    kind = struct.unpack_from("<I", header, 0x4C)[0]
+    if kind not in (_VDI_DYNAMIC, _VDI_STATIC):
+        raise Unsafe("The vdi image is a difference to another one")
+    if any(header[0x1A8:0x1C8]):  # the uuids of a linked image and of a parent
+        raise Unsafe("The vdi image has a parent")
+    return int(struct.unpack_from("<Q", header, 0x170)[0])
+
+
+# VHD and VHDX
+
+_VHD_FIXED, _VHD_DYNAMIC = 2, 3
+
+
+def _is_vhd(handle: BinaryIO, size: int) -> bool:
+    magic = b"conectix"
+    return _at(handle, 0, 8) == magic or (size >= _SECTOR and _at(handle, size - _SECTOR, 8) == magic)
+
+
+def _vhd(handle: BinaryIO, size: int) -> int:
+    dynamic = _at(handle, 0, 8) == b"conectix"
+    footer = _need(_at(handle, 0 if dynamic else size - _SECTOR, _SECTOR), _SECTOR, "vhd")
+    kind = struct.unpack_from(">I", footer, 60)[0]
+    if kind != (_VHD_DYNAMIC if dynamic else _VHD_FIXED):
+        raise Unsafe("The vhd image is neither fixed nor dynamic")
+    return int(struct.unpack_from(">Q", footer, 48)[0])
+
+
+def _whole(_handle: BinaryIO, size: int) -> int:
+    return size
+
+
+def _vmdk_descriptor(handle: BinaryIO, _size: int) -> bool:
+    """A descriptor alone: text, perhaps after blank lines and comments, as QEMU probes it."""
+    return bool(re.match(rb"\s*(#[^\n]*\n\s*)*(# Disk DescriptorFile|version=\d)", _at(handle, 0, 2048)))
+
+
+_FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, int], int]], ...] = (
+    ("qcow2", _starts(b"QFI\xfb"), _qcow2),
+    ("vmdk", _starts(b"KDMV"), _vmdk),
+    ("vmdk", _starts(b"COWD"), _vmdk_other),
+    ("vmdk", _vmdk_descriptor, _vmdk_other),
+    ("vdi", _starts(b"\x7f\x10\xda\xbe", 0x40), _vdi),
+    ("vhdx", _starts(b"vhdxfile"), _whole),
+    ("qed", _starts(b"QED\0"), _whole),
+    ("parallels", _starts(b"WithoutFreeSpace"), _whole),
+    ("parallels", _starts(b"WithouFreSpacExt"), _whole),
+    ("iso", _starts(b"CD001", 0x8001), _whole),
+    ("vhd", _is_vhd, _vhd),
+)
+_NAMES = frozenset(name for name, _, _ in _FORMATS)
+
+# What QEMU converts for us, by Glance's name → QEMU's.
+CONVERTED = {"vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc"}
+# What a server is made from as it is, by Glance's name → the format that a hypervisor sees.
+DIRECT = {"raw": "raw", "qcow2": "qcow2", "iso": "raw"}

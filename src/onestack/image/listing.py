@@ -1,0 +1,173 @@
+"""GET /v2/images: filters, sorting and paging, as one query."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from onestack.core import paging
+from onestack.core.context import Context
+from onestack.core.errors import BadRequest
+from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag
+
+DEFAULT_LIMIT, MAXIMUM_LIMIT = 25, 1000
+SORT_KEYS = {
+    name: getattr(Image, name)
+    for name in ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
+}
+_IN = ("name", "id", "status", "container_format", "disk_format")
+_RANGES = ("size_min", "size_max", "min_ram_min", "min_ram_max", "min_disk_min", "min_disk_max")
+_PLAIN = ("owner", "checksum", "os_hash_algo", "os_hash_value")
+_NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
+_TRUTHS = ("protected", "os_hidden")
+_TAKEN = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility")
+Condition = sa.ColumnElement[bool]
+
+
+def visible(ctx: Context, visibility: str | None, member_status: str) -> Condition:
+    """What the caller's list shows. Community images of others only when asked for them."""
+    if visibility not in (None, "community", "public", "private", "shared", "all"):
+        raise BadRequest(f"Invalid visibility value: {visibility}")
+    if member_status not in ("pending", "accepted", "rejected", "all"):
+        raise BadRequest(f"Invalid status: {member_status}")
+    terms: list[Condition] = []
+    if visibility is None:
+        terms.append(sa.or_(Image.owner == ctx.project_id, Image.visibility != "community"))
+    elif visibility != "all":
+        terms.append(Image.visibility == visibility)
+    if not ctx.is_admin:
+        shared = sa.select(ImageMember.image_id).where(ImageMember.member_id == ctx.project_id)
+        if member_status != "all":
+            shared = shared.where(ImageMember.status == member_status)
+        terms.append(
+            sa.or_(
+                Image.visibility.in_(("public", "community")),
+                Image.owner == ctx.project_id,
+                sa.and_(Image.visibility == "shared", Image.id.in_(shared)),
+            )
+        )
+    return sa.and_(sa.true(), *terms)
+
+
+def filters(query: list[tuple[str, str]]) -> list[Condition]:
+    """A condition for each parameter that isn't about paging. Raises BadRequest."""
+    conditions = []
+    hidden = False
+    for key, value in query:
+        if key in _TAKEN:
+            continue
+        hidden = hidden or key == "os_hidden"
+        conditions.append(_filter(key, value))
+    if not hidden:
+        conditions.append(Image.os_hidden.is_(False))
+    return conditions
+
+
+def _filter(key: str, value: str) -> Condition:
+    if key == "tag":
+        return Image.id.in_(sa.select(ImageTag.image_id).where(ImageTag.tag == value.strip()))
+    if key in _RANGES:
+        column = getattr(Image, key[:-4])
+        return column >= _number(value) if key.endswith("_min") else column <= _number(value)
+    if key in ("created_at", "updated_at"):
+        return _time(key, value)
+    if key in _IN:
+        operator, _, rest = value.partition(":")
+        column = getattr(Image, key)
+        if operator == "in" and rest:
+            return column.in_(_quoted(rest))
+        return column == (rest if operator == "eq" and rest else value)
+    if key in _PLAIN:
+        return getattr(Image, key) == value
+    if key in _NUMBERS:
+        return getattr(Image, key) == _number(value)
+    if key in _TRUTHS:
+        return getattr(Image, key).is_(_truth(key, value))
+    if key == "changes-since":
+        raise BadRequest('The "changes-since" filter is no longer available on v2.')
+    has = sa.select(ImageProperty.image_id).where(ImageProperty.name == key, ImageProperty.value == value)
+    return Image.id.in_(has)
+
+
+def _number(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        raise BadRequest("Unable to filter on a range with a non-numeric value.") from None
+    if not -(1 << 63) <= value < 1 << 63:
+        raise BadRequest("Unable to filter on a range with a number that is too large.")
+    return value
+
+
+def _truth(key: str, text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise BadRequest(
+            f"Invalid value '{text}' for '{key}' filter. Valid values are case sensitive 'true' or 'false'."
+        )
+    return text.lower() == "true"
+
+
+_COMPARE: dict[str, Callable[[Any, Any], Condition]] = {
+    "gt": lambda a, b: a > b, "gte": lambda a, b: a >= b, "lt": lambda a, b: a < b, "lte": lambda a, b: a <= b,
+    "eq": lambda a, b: a == b, "neq": lambda a, b: a != b,
+}  # fmt: skip
+
+
+def _time(key: str, value: str) -> Condition:
+    operator, _, rest = value.partition(":")
+    if operator not in _COMPARE:
+        operator, rest = "eq", value
+    try:
+        moment = datetime.datetime.fromisoformat(rest)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        raise BadRequest(f'Bad "{key}" query filter format. Use ISO 8601 DateTime notation.') from None
+    return _COMPARE[operator](getattr(Image, key), moment)
+
+
+def _quoted(text: str) -> list[str]:
+    """`a,"b,c"` → a and b,c. Raises BadRequest when a quote isn't closed."""
+    if text.count('"') % 2:
+        raise BadRequest(f"Invalid filter value {text}. The quote is not closed.")
+    if '"' in text and any(part.strip() and not part.startswith(",") for part in text.split('"')[2::2]):
+        raise BadRequest(f"Invalid filter value {text}. There is no comma after closing quotation mark.")
+    return next(csv.reader([text]), [])
+
+
+def sorts(query: list[tuple[str, str]]) -> list[paging.Sort]:
+    """From `sort=name:asc,size` or sort_key and sort_dir; always ends with the id. Raises BadRequest."""
+    keys = [value.strip() for key, value in query if key == "sort_key"]
+    directions = [value.strip() for key, value in query if key == "sort_dir"]
+    texts = [value for key, value in query if key == "sort"]
+    if texts:
+        if keys or directions:
+            raise BadRequest("Old and new sorting syntax cannot be combined")
+        pairs = [part.partition(":") for part in texts[-1].strip().split(",")]
+        keys = [key.strip() for key, _, _ in pairs]
+        directions = [direction.strip() or "desc" for _, _, direction in pairs]
+    if len(directions) > 1 and len(directions) != len(keys):
+        raise BadRequest("Number of sort dirs does not match the number of sort keys")
+    for key in keys:
+        if key not in SORT_KEYS:
+            available = ", ".join(SORT_KEYS)
+            raise BadRequest(f"Invalid sort key: {key}. It must be one of the following: {available}.")
+    for direction in directions:
+        if direction not in ("asc", "desc"):
+            raise BadRequest(f"Invalid sort direction: {direction}")
+    keys = list(dict.fromkeys(keys)) if len(directions) <= 1 else keys
+    if len(set(keys)) != len(keys):
+        raise BadRequest("A sort key is given twice")
+    keys = keys or ["created_at"]
+    directions = directions or ["desc"]
+    if len(directions) == 1:
+        directions = directions * len(keys)
+    result = list(zip(keys, directions, strict=True))
+    for key in ("created_at", "id"):
+        if key not in keys:
+            result.append((key, directions[-1]))
+    return result

@@ -1,0 +1,41 @@
+"""The routes of Image: https://docs.openstack.org/api-ref/image/v2/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from onestack.core.routes import Route
+from onestack.image.api import data, images, info, members, tags
+
+I = "/v2/images/{image_id}"  # noqa: E741
+
+ROUTES = [
+    Route("GET", "/", info.choices, public=True, status=300),
+    Route("GET", "/versions", info.versions, public=True),
+    Route("GET", "/v2/schemas/{name}", info.show_schema),
+    Route("GET", "/v2/info/stores", info.stores),
+    Route("GET", "/v2/info/stores/detail", info.stores_detail, "stores_info_detail"),
+    Route("GET", "/v2/info/import", info.import_info),
+    Route("GET", "/v2/info/usage", info.usage),
+    Route("GET", "/v2/tasks", info.tasks, "tasks_api_access"),
+    Route("GET", "/v2/tasks/{task_id}", info.show_task, "tasks_api_access"),
+    Route("GET", "/v2/images", images.index, "get_images"),
+    Route("POST", "/v2/images", images.create, "add_image", dict, 201, target="object"),
+    Route("GET", I, images.show, "get_image", target="object"),
+    Route("PATCH", I, images.update, "modify_image", Any, target="object"),
+    Route("DELETE", I, images.delete, "delete_image", status=204, target="object"),
+    Route("GET", I + "/file", data.download, "download_image", target="object", stream=True),
+    Route("PUT", I + "/file", data.upload, "upload_image", status=204, target="object", stream=True),
+    Route("PUT", I + "/stage", data.stage, "modify_image", status=204, target="object", stream=True),
+    Route("POST", I + "/import", data.start_import, "modify_image", dict, 202, target="object"),
+    Route("GET", I + "/tasks", info.image_tasks, "get_image", target="object"),
+    Route("POST", I + "/actions/deactivate", data.deactivate, "deactivate", status=204, target="object"),
+    Route("POST", I + "/actions/reactivate", data.reactivate, "reactivate", status=204, target="object"),
+    Route("PUT", I + "/tags/{tag}", tags.add, "modify_image", status=204, target="object"),
+    Route("DELETE", I + "/tags/{tag}", tags.delete, "modify_image", status=204, target="object"),
+    Route("GET", I + "/members", members.index, "get_members", target="object"),
+    Route("POST", I + "/members", members.create, "add_member", dict, target="object"),
+    Route("GET", I + "/members/{member_id}", members.show, "get_member", target="object"),
+    Route("PUT", I + "/members/{member_id}", members.update, "modify_member", dict, target="object"),
+    Route("DELETE", I + "/members/{member_id}", members.delete, "delete_member", status=204, target="object"),
+]

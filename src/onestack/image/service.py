@@ -1,0 +1,41 @@
+"""Image as a service."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from onestack.core.cloud import Cloud
+from onestack.core.http import Service
+from onestack.image.api.data import GONE
+from onestack.image.dialect import ImageDialect
+from onestack.image.policies import POLICIES
+from onestack.image.routes import ROUTES
+from onestack.image.store import Sweeper
+
+
+class ImageService(Service):
+    """Remembers when a client goes away in the middle of its upload: a chunked body has no length that would tell."""
+
+    def app(self, pool: ThreadPoolExecutor) -> Any:
+        inner = super().app(pool)
+
+        async def watched(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] != "http" or scope["method"] != "PUT":
+                await inner(scope, receive, send)
+                return
+
+            async def noticing() -> Any:
+                event = await receive()
+                if event["type"] == "http.disconnect":
+                    scope[GONE] = True
+                return event
+
+            await inner(scope, noticing, send)
+
+        return watched
+
+
+def build(cloud: Cloud) -> dict[str, ImageService]:
+    cloud.workers.append(Sweeper(cloud))
+    return {"image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES)}

@@ -1,0 +1,173 @@
+"""Image files: `images/<id>` as uploaded, `images/<id>.boot` converted, `images/staging/` what is on its way.
+
+A file is written below staging/, hashed while it passes, flushed to the disk, and renamed in the transaction that makes
+the image active: after a crash there is the whole image or none. Whoever writes a staging file holds a lock on it, so
+that what a dead process left behind can be told from what is being written and swept away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import sqlalchemy as sa
+
+from onestack.core.cloud import Cloud
+from onestack.image.models import Image
+
+ALGORITHM = "sha512"
+_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """What is known of data that was received."""
+
+    size: int
+    checksum: str  # md5
+    os_hash_value: str  # sha512
+
+
+def directory(cloud: Cloud) -> Path:
+    return cloud.settings.path("images")
+
+
+def path(cloud: Cloud, image_id: str) -> Path:
+    """Where the data of an image is. Ids that aren't UUIDs name no file."""
+    if not _UUID.match(image_id.lower()) or str(uuid.UUID(image_id)) != image_id.lower():
+        raise ValueError(f"{image_id!r} is not the id of an image")
+    return directory(cloud) / image_id.lower()
+
+
+def boot_path(cloud: Cloud, image_id: str) -> Path:
+    return path(cloud, image_id).with_suffix(".boot")
+
+
+def staged_path(cloud: Cloud, image_id: str) -> Path:
+    """Staged data that waits for its import."""
+    return directory(cloud) / "staging" / f"{path(cloud, image_id).name}.staged"
+
+
+class Staging:
+    """A file that is being received. `write` and `finish` block: call them in a thread, one after the other."""
+
+    def __init__(self, cloud: Cloud, image_id: str) -> None:
+        folder = directory(cloud) / "staging"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"{path(cloud, image_id).name}.{secrets.token_hex(8)}"
+        self.size = 0
+        # Hashing outside the writing thread doubles the speed where there are two processors.
+        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="image-hash")
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha512 = hashlib.sha512()
+        self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 (closed by finish or discard)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def write(self, data: bytes) -> None:
+        """Raises OSError when the disk is full."""
+        other = self._hashing.submit(self._md5.update, data)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+            self._sha512.update(data)
+        finally:
+            other.result()
+        self.size += len(data)
+
+    def finish(self) -> Digest:
+        """Everything is on the disk; the file stays locked until `discard`."""
+        os.fsync(self._file.fileno())
+        return Digest(self.size, self._md5.hexdigest(), self._sha512.hexdigest())
+
+    def discard(self) -> None:
+        """Remove the file where it wasn't renamed; close it."""
+        self.path.unlink(missing_ok=True)
+        self._file.close()
+        self._hashing.shutdown(wait=False)
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename, and make the rename itself durable."""
+    os.replace(source, target)
+    _sync(target.parent)
+    if source.parent != target.parent:
+        _sync(source.parent)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def hash_of(file: Path) -> str:
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, ALGORITHM).hexdigest()
+
+
+def remove(cloud: Cloud, image_id: str) -> None:
+    """No file of the image is left."""
+    for file in (path(cloud, image_id), boot_path(cloud, image_id), staged_path(cloud, image_id)):
+        file.unlink(missing_ok=True)
+
+
+def receiving(cloud: Cloud, image_id: str) -> bool:
+    """Whether data of the image is being received right now."""
+    files = (directory(cloud) / "staging").glob(f"{path(cloud, image_id).name}.*")
+    return any(_in_use(file) for file in files)
+
+
+class Sweeper:
+    """At the start of the server: files that no image owns are what a crash left behind, and go."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+
+    def start(self) -> None:
+        sweep(self.cloud)
+
+    def stop(self) -> None:
+        """Nothing runs on."""
+
+
+def sweep(cloud: Cloud) -> list[str]:
+    """Remove orphaned files; returns their names. Files with names that aren't ours are left alone."""
+    folder = directory(cloud)
+    if not folder.is_dir():
+        return []
+    removed = []
+    with cloud.db.write() as session:  # no upload ends meanwhile
+        status = {row.id.lower(): row.status for row in session.execute(sa.select(Image.id, Image.status))}
+        for file in [*folder.glob("*"), *folder.glob("staging/*")]:
+            image_id = file.name.partition(".")[0]
+            if file.is_file() and _UUID.match(image_id) and not _owned(file, folder, status.get(image_id)):
+                file.unlink(missing_ok=True)
+                removed.append(file.name)
+    return removed
+
+
+def _owned(file: Path, folder: Path, status: str | None) -> bool:
+    if file.parent == folder:
+        return status in ("active", "deactivated")
+    if file.suffix == ".staged":
+        return status == "uploading"
+    return _in_use(file.with_suffix("") if file.suffix == ".boot" else file)
+
+
+def _in_use(file: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -1,0 +1,52 @@
+"""The shape of an image, and loading what belongs to many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.clock import seconds
+from onestack.image.models import Image, ImageProperty, ImageTag
+
+STORE = "file"
+_SHOWN = (
+    "name", "disk_format", "container_format", "visibility", "size", "virtual_size", "status", "checksum", "protected",
+    "min_ram", "min_disk", "owner", "os_hidden", "os_hash_algo", "os_hash_value",
+)  # fmt: skip
+
+
+def render_image(image: Any, properties: dict[str, str], tags: list[str]) -> dict[str, Any]:
+    """`image` is an Image or a row of its columns."""
+    body: dict[str, Any] = dict(properties)
+    for name in _SHOWN:
+        body[name] = getattr(image, name)
+    here = f"/v2/images/{image.id}"
+    body.update(
+        id=image.id, created_at=seconds(image.created_at), updated_at=seconds(image.updated_at), tags=tags, self=here,
+        file=f"{here}/file", schema="/v2/schemas/image",
+    )  # fmt: skip
+    if image.status in ("active", "deactivated"):
+        body["stores"] = STORE
+    return body
+
+
+def render_images(session: Session, images: Sequence[Any]) -> list[dict[str, Any]]:
+    """Two queries, however many images."""
+    ids = [image.id for image in images]
+    properties: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
+    tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
+    if ids:
+        query = sa.select(ImageProperty.image_id, ImageProperty.name, ImageProperty.value)
+        for image_id, name, value in session.execute(query.where(ImageProperty.image_id.in_(ids))):
+            properties[image_id][name] = value
+        labels = sa.select(ImageTag.image_id, ImageTag.tag).where(ImageTag.image_id.in_(ids)).order_by(ImageTag.tag)
+        for image_id, tag in session.execute(labels):
+            tags[image_id].append(tag)
+    return [render_image(image, properties[image.id], tags[image.id]) for image in images]
+
+
+def render_one(session: Session, image: Image) -> dict[str, Any]:
+    return render_images(session, [image])[0]

@@ -1,0 +1,58 @@
+"""A client of the image service, and images made on the spot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onestack.image import service
+
+PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+BYTES = {"Content-Type": "application/octet-stream"}
+
+
+class Images:
+    """What tests do with images, in one line each."""
+
+    def __init__(self, client: Any, folder: Path) -> None:
+        self.client = client
+        self.folder = folder
+
+    def create(self, as_: str = "member", **body: Any) -> dict[str, Any]:
+        values = {"name": "i", "disk_format": "raw", "container_format": "bare"} | body
+        answer = self.client.post("/v2/images", as_=as_, json=values)
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+    def upload(self, image_id: str, data: bytes, as_: str = "member", where: str = "file") -> Any:
+        return self.client.put(f"/v2/images/{image_id}/{where}", as_=as_, body=data, headers=BYTES)
+
+    def active(self, data: bytes = b"data", as_: str = "member", **body: Any) -> dict[str, Any]:
+        image = self.create(as_, **body)
+        answer = self.upload(image["id"], data, as_)
+        assert answer.status_code == 204, answer.text
+        return self.show(image["id"], as_).json
+
+    def show(self, image_id: str, as_: str = "member") -> Any:
+        return self.client.get(f"/v2/images/{image_id}", as_=as_)
+
+    def patch(self, image_id: str, *changes: dict[str, Any], as_: str = "member") -> Any:
+        return self.client.patch(f"/v2/images/{image_id}", as_=as_, headers=PATCH, body=json.dumps(changes))
+
+    def names(self, query: str = "", as_: str = "member") -> list[str]:
+        answer = self.client.get("/v2/images" + query, as_=as_)
+        assert answer.status_code == 200, answer.text
+        return [image["name"] for image in answer.json["images"]]
+
+    def files(self) -> set[str]:
+        return {str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()}
+
+
+@pytest.fixture
+def images(cloud, client_of) -> Images:
+    client = client_of(service.build(cloud)["image"])
+    cloud.db.create_all()
+    return Images(client, cloud.settings.path("images"))

@@ -1,0 +1,242 @@
+"""Image data: upload, download, ranges, staging, import, and everything that can go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+
+import pytest
+
+from onestack.core.errors import Conflict, NotFound
+from onestack.image import public, store
+from onestack.image.api import data as api
+from onestack.image.models import Image
+from tests.conftest import PERSONAS
+from tests.image.conftest import BYTES
+
+DATA = bytes(range(256)) * 40000  # more than two blocks of the upload
+
+
+def test_upload_and_download(images):
+    image = images.active(DATA)
+    assert (image["status"], image["size"], image["virtual_size"]) == ("active", len(DATA), len(DATA))
+    assert image["checksum"] == hashlib.md5(DATA).hexdigest()
+    assert (image["os_hash_algo"], image["os_hash_value"]) == ("sha512", hashlib.sha512(DATA).hexdigest())
+    answer = images.client.get(f"/v2/images/{image['id']}/file")
+    assert answer.content == DATA
+    assert answer.headers["content-md5"] == image["checksum"]
+    assert answer.headers["content-length"] == str(len(DATA))
+    assert images.files() == {image["id"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "expected"),
+    [
+        ("bytes=0-3", 206, DATA[:4]), ("bytes=5-", 206, DATA[5:]), ("bytes=-3", 206, DATA[-3:]),
+        (f"bytes=9-{10**9}", 206, DATA[9:]), (f"bytes={len(DATA)}-", 416, None), ("bytes=3-1", 416, None),
+        ("bytes=-0", 416, None), ("lines=1-2", 416, None), ("bytes=1-2,4-5", 416, None), ("bytes=-", 416, None),
+    ],
+)  # fmt: skip
+def test_ranges(images, text, status, expected):
+    image = images.active(DATA)
+    answer = images.client.get(f"/v2/images/{image['id']}/file", headers={"Range": text})
+    assert answer.status_code == status
+    if expected is not None:
+        assert answer.content == expected
+        assert answer.headers["content-range"].endswith(f"/{len(DATA)}")
+
+
+def test_an_image_without_data_downloads_nothing(images):
+    assert images.client.get(f"/v2/images/{images.create()['id']}/file").status_code == 204
+
+
+def test_data_is_given_once(images):
+    image = images.active()
+    assert images.upload(image["id"], b"other").status_code == 409
+    assert images.client.get(f"/v2/images/{image['id']}/file").content == b"data"
+    change = {"op": "replace", "path": "/disk_format", "value": "qcow2"}
+    assert images.patch(image["id"], change).status_code == 403
+
+
+def test_upload_needs_formats_its_media_type_and_rights(images):
+    bare = images.client.post("/v2/images", json={}).json["id"]
+    assert images.upload(bare, b"x").status_code == 400
+    image = images.create()["id"]
+    assert images.client.put(f"/v2/images/{image}/file", body=b"x").status_code == 415
+    assert images.upload(image, b"x", "other").status_code == 404
+    assert images.upload(image, b"x", "reader").status_code == 403
+    assert images.client.put(f"/v2/images/{image}/file", as_=None, body=b"x", headers=BYTES).status_code == 401
+    assert images.files() == set()
+
+
+def test_a_truncated_upload_leaves_nothing(images, monkeypatch):
+    image = images.create()["id"]
+    monkeypatch.setattr("falcon.asgi.Request.content_length", property(lambda self: 1000))
+    assert images.upload(image, b"x" * 999).status_code == 400
+    assert images.show(image).json["status"] == "queued"
+    assert images.files() == set()
+
+
+def test_a_client_that_goes_away_leaves_nothing(images):
+    """A chunked body: only the disconnect tells."""
+    image = images.create()["id"]
+    sent = []
+
+    async def run():
+        events = iter([{"type": "http.request", "body": b"x" * 10, "more_body": True}, {"type": "http.disconnect"}])
+
+        async def receive():
+            return next(events, {"type": "http.disconnect"})
+
+        async def send(event):
+            sent.append(event)
+
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "PUT", "scheme": "http",
+            "path": f"/v2/images/{image}/file", "query_string": b"", "server": ("x", 80), "client": ("y", 1),
+            "headers": [(b"host", b"x"), (b"x-auth-token", b"member"), (b"content-type", b"application/octet-stream"),
+                        (b"transfer-encoding", b"chunked")],
+        }  # fmt: skip
+        await images.client._client.app(scope, receive, send)
+
+    asyncio.run(run())
+    assert images.show(image).json["status"] == "queued"
+    assert images.files() == set()
+
+
+def test_a_full_disk_is_413_and_leaves_nothing(images, monkeypatch):
+    image = images.create()["id"]
+
+    def full(self, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Staging, "write", full)
+        answer = images.upload(image, DATA)
+    assert answer.status_code == 413
+    assert "not enough disk space" in answer.text
+    assert images.show(image).json["status"] == "queued"
+    assert images.files() == set()
+    assert images.upload(image, b"now").status_code == 204
+
+
+def test_too_large_is_413(images, monkeypatch):
+    monkeypatch.setattr(api, "MAXIMUM_SIZE", 5)
+    image = images.create()["id"]
+    assert images.upload(image, b"123456").status_code == 413
+    assert images.upload(image, b"12345").status_code == 204
+
+
+def test_an_image_deleted_during_its_upload_is_gone(images, cloud, monkeypatch):
+    image = images.create()["id"]
+    finish = store.Staging.finish
+
+    def meanwhile(self):
+        with cloud.db.write() as session:
+            session.delete(session.get(Image, image))
+        return finish(self)
+
+    monkeypatch.setattr(store.Staging, "finish", meanwhile)
+    assert images.upload(image, b"x").status_code == 410
+    assert images.files() == set()
+
+
+def test_two_uploads_at_once(images, cloud):
+    image = images.create()["id"]
+    first = store.Staging(cloud, image)
+    assert images.upload(image, b"x").status_code == 409
+    first.discard()
+    assert images.upload(image, b"x").status_code == 204
+
+
+def test_delete_removes_the_file(images):
+    image = images.active()
+    assert images.client.delete(f"/v2/images/{image['id']}").status_code == 204
+    assert images.files() == set()
+
+
+def test_what_a_crash_leaves_behind_is_swept(images, cloud):
+    image, waiting = images.active(), images.create()
+    images.upload(waiting["id"], b"staged", where="stage")
+    folder = cloud.settings.path("images")
+    orphan = images.create()["id"]
+    (folder / orphan).write_bytes(b"renamed, never committed")
+    (folder / "staging" / f"{orphan}.0123").write_bytes(b"half")
+    (folder / "notes.txt").write_text("not ours")
+    being_written = store.Staging(cloud, orphan)
+    assert len(store.sweep(cloud)) == 2
+    assert images.files() == {
+        image["id"], "notes.txt", f"staging/{waiting['id']}.staged", f"staging/{being_written.path.name}"
+    }  # fmt: skip
+    being_written.discard()
+
+
+def test_deactivate_and_reactivate(images):
+    image = images.active()
+    path = f"/v2/images/{image['id']}"
+    assert images.client.post(path + "/actions/deactivate").status_code == 204
+    assert images.client.post(path + "/actions/deactivate").status_code == 204
+    assert images.show(image["id"]).json["status"] == "deactivated"
+    assert images.client.get(path + "/file").status_code == 403
+    assert images.client.get(path + "/file", as_="admin").status_code == 200
+    assert images.client.post(path + "/actions/reactivate").status_code == 204
+    assert images.client.get(path + "/file").status_code == 200
+    queued = images.create()["id"]
+    assert images.client.post(f"/v2/images/{queued}/actions/deactivate").status_code == 403
+
+
+def test_stage_and_import(images):
+    image = images.create()["id"]
+    path = f"/v2/images/{image}/import"
+    body = {"method": {"name": "glance-direct"}}
+    assert images.client.post(path, json=body).status_code == 409
+    assert images.upload(image, DATA, where="stage").status_code == 204
+    assert images.show(image).json["status"] == "uploading"
+    assert images.upload(image, DATA).status_code == 409
+    assert images.client.post(path, json={"method": {"name": "web-download"}}).status_code == 400
+    assert images.client.post(path, json={"method": "x"}).status_code == 400
+    assert images.client.post(path, json=body).status_code == 202
+    shown = images.show(image).json
+    assert (shown["status"], shown["checksum"]) == ("active", hashlib.md5(DATA).hexdigest())
+    assert images.client.post(path, json=body).status_code == 409
+    assert images.files() == {image}
+
+
+def test_refused_imports_start_anew(images):
+    image = images.create(disk_format="qcow2")["id"]
+    images.upload(image, b"not a qcow2", where="stage")
+    answer = images.client.post(f"/v2/images/{image}/import", json={"method": {"name": "glance-direct"}})
+    assert answer.status_code == 415
+    assert images.show(image).json["status"] == "queued"
+    assert images.files() == set()
+
+
+def test_boot_image_is_what_compute_needs(images, cloud):
+    image = images.active(b"raw data", hw_disk_bus="virtio")
+    queued = images.create()["id"]
+    with cloud.db.read() as session:
+        boot = public.boot_image(session, PERSONAS["member"], image["id"])
+        assert boot.properties == {"hw_disk_bus": "virtio"}
+        spec = boot.spec()
+        assert (spec.disk_format, spec.size, spec.os_hash_value) == ("raw", 8, image["os_hash_value"])
+        assert public.data_path(cloud, session, image["id"]).read_bytes() == b"raw data"
+        with pytest.raises(NotFound):
+            public.boot_image(session, PERSONAS["other"], image["id"])
+        with pytest.raises(Conflict):
+            public.boot_image(session, PERSONAS["member"], queued)
+        with pytest.raises(NotFound):
+            public.data_path(cloud, session, queued)
+
+
+def test_ids_name_no_other_file(cloud):
+    for bad in ("../../etc/passwd", "x", "0" * 36, "00000000-0000-4000-8000-0000000000ff/.."):
+        with pytest.raises(ValueError, match="id of an image"):
+            store.path(cloud, bad)
+
+
+def test_rows_survive_only_whole(images, cloud):
+    image = images.active()
+    with cloud.db.read() as session:
+        row = session.get(Image, image["id"])
+        assert (row.boot_format, row.boot_size) == ("raw", None)
