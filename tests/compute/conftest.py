@@ -9,10 +9,14 @@ import pytest
 
 from onestack.compute import public, service
 from onestack.core.operations import Workers
+from onestack.image.models import Image
+from onestack.network import service as network_service
+from onestack.network.drivers.fake import FakeDriver
 from onestack.wire import Fault, HostReport, ServerStatus, StatusReport, StepEvent, Work
 
 TOKEN = "agent-token"
 IMAGE = "70a599e0-31e7-49b7-b260-868f441e862b"
+OTHER_IMAGE = "99999999-31e7-49b7-b260-868f441e862b"
 
 _POWER = {"running": "running", "stopped": "shutdown", "paused": "paused", "suspended": "suspended", "absent": "absent"}
 
@@ -132,11 +136,27 @@ class Nova:
                 shown["OS-EXT-STS:power_state"])  # fmt: skip
 
 
+def add_image(session, cloud, image_id, **more):
+    """An image that servers can be made from; its data is never read here."""
+    now = cloud.clock.now()
+    session.add(
+        Image(
+            id=image_id, name="tiny", status="active", visibility="public", disk_format="qcow2",
+            container_format="bare", boot_format="qcow2", created_at=now, updated_at=now,
+            **{"size": 1000, "virtual_size": 1000, **more},
+        )
+    )  # fmt: skip
+
+
 @pytest.fixture
 def built(cloud):
+    cloud.drivers["network"] = FakeDriver()
+    network_service.build(cloud)
     found = service.build(cloud)
     cloud.db.create_all()
     with cloud.db.write() as session:
+        for image_id in (IMAGE, OTHER_IMAGE):
+            add_image(session, cloud, image_id)
         public.bootstrap(session, cloud)
         public.register_host_token(session, "host1", TOKEN)
     return found

@@ -47,7 +47,8 @@ def test_from_create_to_delete(nova):
     [([], "os-stop", None, "powering-off", "SHUTOFF"), ([("os-stop", None)], "os-start", None, "powering-on", "ACTIVE"),
      ([], "pause", None, "pausing", "PAUSED"), ([("pause", None)], "unpause", None, "unpausing", "ACTIVE"),
      ([], "suspend", None, "suspending", "SUSPENDED"), ([("suspend", None)], "resume", None, "resuming", "ACTIVE"),
-     ([], "reboot", {"type": "SOFT"}, "rebooting", "ACTIVE"), ([], "reboot", {"type": "HARD"}, "rebooting_hard", "ACTIVE"),
+     ([], "reboot", {"type": "SOFT"}, "rebooting", "ACTIVE"),
+     ([], "reboot", {"type": "HARD"}, "rebooting_hard", "ACTIVE"),
      ([("os-stop", None)], "reboot", {"type": "HARD"}, "rebooting_hard", "ACTIVE")],
 )  # fmt: skip
 def test_actions(nova, before, action, argument, task, after):
@@ -317,7 +318,12 @@ def test_rebuild(nova):
     assert nova.show(server_id)["status"] == "REBUILD"
     nova.settle()
     shown = nova.show(server_id)
-    assert (shown["status"], shown["name"], shown["image"]["id"], shown["metadata"]) == ("ACTIVE", "new", image, {"a": "b"})
+    assert (shown["status"], shown["name"], shown["image"]["id"], shown["metadata"]) == (
+        "ACTIVE",
+        "new",
+        image,
+        {"a": "b"},
+    )
 
 
 def test_deleted_servers_are_kept_for_admins(nova):

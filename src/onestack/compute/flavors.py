@@ -28,8 +28,15 @@ def ensure_defaults(session: Session, cloud: Cloud) -> None:
     now = cloud.clock.now()
     for identifier, name, vcpus, ram, disk in DEFAULTS:
         session.add(
-            Flavor(id=identifier, name=name, vcpus=vcpus, ram=ram, disk=disk, extra_specs={"hw_rng:allowed": "True"},
-                   created_at=now)  # fmt: skip
+            Flavor(
+                id=identifier,
+                name=name,
+                vcpus=vcpus,
+                ram=ram,
+                disk=disk,
+                extra_specs={"hw_rng:allowed": "True"},
+                created_at=now,
+            )
         )
 
 

@@ -37,7 +37,7 @@ def bookmark(req: Request, collection: str, identifier: str) -> list[dict[str, s
 
 
 def limit(req: Request) -> int:
-    """How many items at most: the client's `limit`, bounded by ours. 0 is no limit of the client's. Raises BadRequest."""
+    """How many items at most: the client's `limit`, bounded by ours; 0 means ours. Raises BadRequest."""
     text = req.get("limit")
     if text is None:
         return MAX_LIMIT

@@ -97,5 +97,6 @@ def _refusal(
 
     listed = ", ".join(names)
     return Forbidden(
-        f"Quota exceeded for {listed}: Requested {each(wanted)}, but already used {each(used)} of {each(limit)} {listed}"
+        f"Quota exceeded for {listed}: Requested {each(wanted)}, "
+        f"but already used {each(used)} of {each(limit)} {listed}"
     )

@@ -1,4 +1,4 @@
-"""Checking request bodies as Nova does: which fields there are depends on the microversion, the words are JSON Schema's.
+"""Checking request bodies as Nova does: the fields depend on the microversion, the words are JSON Schema's.
 
 A check is a function (name, value) → value; it raises BadRequest. `body` checks a whole request body.
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Callable
+from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 import msgspec
@@ -84,7 +85,7 @@ def conditions(req: Request, session: Session, *, detail: bool) -> list[sa.Colum
         elif name in _LIKE:
             found.append(_regexp(_LIKE[name], value))
     found += _states(filters)
-    found += _others(req, session, filters)
+    found += _others(session, filters, found[0])
     return found
 
 
@@ -151,7 +152,9 @@ def _time(name: str, text: str) -> datetime.datetime:
     try:
         value = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))
     except ValueError:
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'") from None
+        raise BadRequest(
+            f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
+        ) from None
     return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
 
 
@@ -185,9 +188,7 @@ def vm_state_is(vm: str) -> sa.ColumnElement[bool]:
 
 def _status(req: Request, texts: list[str]) -> sa.ColumnElement[bool]:
     wanted = {text.upper() for text in texts}
-    pairs = [
-        (vm, task) for vm in state.VM_STATES for task in state.TASK_STATES if state.status(vm, task) in wanted
-    ]
+    pairs = [(vm, task) for vm in state.VM_STATES for task in state.TASK_STATES if state.status(vm, task) in wanted]
     if not pairs:
         if wanted & state.OTHER_STATUSES or req.version < (2, 38):
             raise Nothing
@@ -233,7 +234,7 @@ def _states(filters: dict[str, str]) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-def _others(req: Request, session: Session, filters: dict[str, str]) -> list[sa.ColumnElement[bool]]:
+def _others(session: Session, filters: dict[str, str], tenants: sa.ColumnElement[bool]) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if "metadata" in filters:
         found += _metadata(filters["metadata"])
@@ -244,12 +245,23 @@ def _others(req: Request, session: Session, filters: dict[str, str]) -> list[sa.
         found.append(Server.config_drive.is_(filters["config_drive"].lower() in ("1", "true", "t", "yes", "on")))
     for name, version in (("ip", 4), ("ip6", 6)):
         if name in filters:
-            ids = network.servers_by_address(session, _compiled(filters[name]), version)
-            found.append(Server.id.in_(ids))
+            found.append(Server.id.in_(_with_address(session, tenants, _compiled(filters[name]), version)))
     for name, build in _TAGS.items():
         if name in filters:
             found.append(build([tag for tag in filters[name].split(",") if tag]))
     return found
+
+
+def _with_address(
+    session: Session, tenants: sa.ColumnElement[bool], pattern: re.Pattern[str], version: int
+) -> list[str]:
+    """The servers that have an address like `pattern`."""
+    ids = list(session.scalars(sa.select(Server.id).where(tenants, Server.deleted_at.is_(None))))
+    return [
+        server_id
+        for server_id, lines in network.addresses_of(session, ids).items()
+        if any(line.version == version and pattern.search(line.address) for line in lines)
+    ]
 
 
 def _metadata(text: str) -> list[sa.ColumnElement[bool]]:
@@ -286,12 +298,35 @@ def _regexp(column: Any, text: str) -> sa.ColumnElement[bool]:
 
 
 def _compiled(text: str) -> re.Pattern[str]:
-    if len(text) > 255:
-        raise BadRequest("Invalid input for query parameters: the regular expression is too long.")
+    """A user's regular expression. Raises BadRequest; also for one whose matching could take for ever, as it does when
+    a repetition is repeated."""
     try:
+        if len(text) > 255 or _repeats(_parser.parse(text), inside=False):
+            raise BadRequest(
+                f"Invalid input for query parameters. Value: {text}. The regular expression is too costly."
+            )
         return re.compile(text)
-    except re.error:
+    except (re.error, RecursionError, OverflowError):
         raise BadRequest(f"Invalid input for query parameters. Value: {text}. '{text}' is not a 'regex'") from None
+
+
+def _repeats(parsed: Any, *, inside: bool) -> bool:
+    """Whether a repetition without a bound stands in another one, or a back reference anywhere."""
+    for operation, argument in parsed:
+        name = str(operation)
+        if name == "GROUPREF":
+            return True
+        if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            many = argument[1] > 1
+            if (inside and many) or _repeats(argument[2], inside=inside or many):
+                return True
+        elif (
+            (name == "SUBPATTERN" and _repeats(argument[3], inside=inside))
+            or (name == "BRANCH" and any(_repeats(branch, inside=inside) for branch in argument[1]))
+            or (name in ("ASSERT", "ASSERT_NOT") and _repeats(argument[1], inside=inside))
+        ):
+            return True
+    return False
 
 
 def sorts(req: Request) -> list[tuple[str, str]]:

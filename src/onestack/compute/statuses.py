@@ -43,9 +43,7 @@ def process(session: Session, cloud: Cloud, hostnames: Sequence[str], reported: 
         _take(session, cloud, server, operation, status)
 
 
-def _take(
-    session: Session, cloud: Cloud, server: Server, operation: Operation | None, status: ServerStatus
-) -> None:
+def _take(session: Session, cloud: Cloud, server: Server, operation: Operation | None, status: ServerStatus) -> None:
     server.power = status.power
     if server.desired == "absent":
         if status.power == "absent" and status.revision >= server.revision:

@@ -22,7 +22,12 @@ def agent_of(req: Request) -> str:
 
 
 def agent_in(session: Session, req: Request) -> str:
-    kind, _, token = (req.header("Authorization") or "").partition(" ")
+    return agent_by(session, req.header("Authorization") or "")
+
+
+def agent_by(session: Session, authorization: str) -> str:
+    """The agent that an Authorization header's token belongs to. Raises Unauthorized."""
+    kind, _, token = authorization.partition(" ")
     if kind.lower() == "bearer" and token:
         digest = hashlib.sha256(token.encode()).hexdigest()
         agent = session.scalar(sa.select(HostToken.agent).where(HostToken.sha256 == digest))

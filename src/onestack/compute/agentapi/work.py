@@ -126,14 +126,22 @@ def _revisions(session: Session, names: list[str]) -> dict[str, int]:
 
 def _questions(session: Session, names: list[str]) -> list[Question]:
     query = sa.select(QuestionRow).where(QuestionRow.host.in_(names), QuestionRow.answer.is_(None))
-    return [Question(id=row.id, kind=row.kind, server_id=row.server_id, args=row.args) for row in session.scalars(query)]
+    return [
+        Question(id=row.id, kind=row.kind, server_id=row.server_id, args=row.args) for row in session.scalars(query)
+    ]
 
 
 def _networks(session: Session, names: list[str]) -> list[NetworkSpec]:
-    """Fake hosts plug no networks; a real agent is one host."""
+    """A real agent is one host; the fake ones plug no networks. The list is always whole, so it has no revision."""
     if len(names) != 1:
         return []
-    return network.networks_on_host(session, names[0])
+    return [
+        NetworkSpec(
+            id=found.id, revision=0, metadata_port_id=found.metadata_port_id, mac=found.mac, addresses=found.addresses,
+            mtu=found.mtu,
+        )
+        for found in network.networks_on_host(session, names[0])
+    ]  # fmt: skip
 
 
 def _hosts(cloud: Cloud, agent: str) -> list[str]:

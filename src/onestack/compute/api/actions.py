@@ -145,7 +145,7 @@ def _password(session: Session, req: Request, found: Loaded, _argument: Any) -> 
 
 def _groups(change: str) -> Callable[[Session, Request, Loaded, Any], None]:
     def run(session: Session, req: Request, found: Loaded, argument: dict[str, str]) -> None:
-        nics.change_group(session, req, found.server, argument["name"], change)
+        nics.change_group(session, req, found.server, argument["name"], add=change == "add")
         servers.instant(session, req, found.server, f"{change}SecurityGroup")
 
     return run

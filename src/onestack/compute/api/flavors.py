@@ -135,7 +135,7 @@ def _list(req: Request, *, detail: bool) -> dict[str, Any]:
     return links.with_next(body, "flavors", links.next_links(req, path, len(rows), size, rows[-1].id if rows else None))
 
 
-def _filtered(req: Request) -> sa.Select[tuple[Flavor]]:
+def _filtered(req: Request) -> sa.Select[Any]:
     query = sa.select(Flavor)
     if req.ctx.is_admin:
         wanted = _is_public(req)

@@ -10,6 +10,7 @@ from typing import Any
 from onestack.compute import nics, schema, servers
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request, Response
+from onestack.network.public import NicRequest
 
 
 def index(req: Request, server_id: str) -> dict[str, Any]:
@@ -41,8 +42,10 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
         found = servers.load(req, session, server_id)
         servers.check_unlocked(req.ctx, found)
         found.check("attach_interface")
-        nic = nics.attach(session, req, found.server, network_id, port_id, fixed[0] if fixed else None,
-                          values.get("tag"))  # fmt: skip
+        wanted = NicRequest(
+            network_id=network_id, port_id=port_id, fixed_ip=fixed[0] if fixed else None, tag=values.get("tag")
+        )
+        nic = nics.attach(session, req, found.server, wanted)
         servers.begin(session, req, found, "attach_interface", args={"port_id": nic.port_id})
         return {"interfaceAttachment": render(req, nic)}
 

@@ -46,7 +46,7 @@ def create(req: Request) -> Response:
         _tag(session, rows, values.get("tags") or [])
         session.flush()
         for row in rows:
-            nics.allocate(session, req, row.id, wanted, values.get("security_groups"))
+            nics.allocate(session, req, row, wanted, values.get("security_groups"))
             operations.enqueue(
                 session, req.cloud, action="create", object_type=servers.OBJECT, object_id=row.id,
                 project_id=row.project_id, user_id=row.user_id, request_id=req.id,
@@ -240,4 +240,3 @@ def personality(session: Session, project_id: str, files: list[dict[str, Any]]) 
     sizes = [(entry["path"], len(base64.b64decode("".join(entry["contents"].split())))) for entry in files]
     quotas.check_personality(session, project_id, sizes)
     return files
-
