@@ -1,0 +1,1 @@
+"""Handlers, one module a noun. Each returns what `views` renders."""

@@ -1,0 +1,48 @@
+"""/v2.0/ports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from onestack.core.http import Request
+from onestack.network import objects, ports
+from onestack.network.api import crud
+
+NAME = "port"
+
+
+def index(req: Request) -> dict[str, Any]:
+    return crud.index(req, NAME)
+
+
+def show(req: Request, port_id: str) -> dict[str, Any]:
+    return crud.show(req, NAME, port_id)
+
+
+def create(req: Request) -> dict[str, Any]:
+    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
+        network = objects.get(session, "network", values["network_id"], req.ctx)
+        target = {
+            "project_id": project, "tenant_id": project, "network:project_id": network.project_id,
+            # An external network's addresses are for routers; tenants may plug into what they may see, as in Neutron.
+            "shared": network.shared or network.external, "device_owner": values["device_owner"],
+        }  # fmt: skip
+        req.authorize(target)
+        given = {name: values[name] for name in sent if name in values}
+        crud.authorize_attributes(req, "create", NAME, given, target, ports.ATTRIBUTES)
+        return ports.create(session, req.cloud, req.ctx, network, project, values)
+
+    return crud.create(req, NAME, ports.ATTRIBUTES, make)
+
+
+def update(req: Request, port_id: str) -> dict[str, Any]:
+    def change(session: Session, row: Any, values: dict[str, Any]) -> None:
+        ports.update(session, req.cloud, req.ctx, row, values)
+
+    return crud.update(req, NAME, port_id, ports.ATTRIBUTES, change)
+
+
+def delete(req: Request, port_id: str) -> None:
+    crud.delete(req, NAME, port_id, lambda session, row: ports.delete(session, req.cloud, row))

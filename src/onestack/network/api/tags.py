@@ -1,0 +1,90 @@
+"""Tags of every object: /v2.0/{networks,ports,…}/{id}/tags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import NotFound
+from onestack.core.http import Request
+from onestack.network import errors, listing, objects, views
+from onestack.network.api import crud
+from onestack.network.models import Tag
+
+MAX_TAG = 255
+_RESOURCES = {collection.replace("_", "-"): resource for resource, collection in listing.COLLECTIONS.items()}
+TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups")
+
+
+def _checked(tag: Any) -> str:
+    if not isinstance(tag, str):
+        raise errors.bad_request(f"Invalid input for tags. Reason: '{tag}' is not a valid string.")
+    if not tag or len(tag) > MAX_TAG:
+        raise errors.bad_request(f"Invalid input for tags. Reason: '{tag}' exceeds maximum length of {MAX_TAG}.")
+    return tag
+
+
+def _id(params: dict[str, str]) -> str:
+    """The object's id: the router names it after the collection."""
+    return next(value for name, value in params.items() if name != "tag")
+
+
+def _held(session: Session, identifier: str) -> list[str]:
+    return objects.tags_of(session, [identifier]).get(identifier, [])
+
+
+def handlers(collection: str) -> dict[str, Callable[..., Any]]:
+    """The handlers of one collection's tags, by name."""
+    resource = _RESOURCES[collection]
+
+    def authorized(req: Request, session: Session, identifier: str) -> Any:
+        row = crud.loaded(req, session, resource, identifier)
+        req.authorize(views.targets(session, resource, [row])[0])
+        return row
+
+    def index(req: Request, **params: str) -> dict[str, Any]:
+        with req.cloud.db.read() as session:
+            return {"tags": listing.one(req, session, resource, _id(params)).get("tags", [])}
+
+    def show(req: Request, tag: str, **params: str) -> None:
+        if tag not in index(req, **params)["tags"]:
+            raise NotFound(f"Tag {tag} could not be found.", kind="TagNotFound")
+
+    def replace(req: Request, **params: str) -> dict[str, Any]:
+        tags = req.body.get("tags")
+        if not isinstance(tags, list):
+            raise errors.bad_request("Invalid tags body")
+        wanted = sorted({_checked(tag) for tag in tags})
+        with req.cloud.db.write() as session:
+            row = authorized(req, session, _id(params))
+            objects.forget_tags(session, [row.id])
+            session.add_all([Tag(object_id=row.id, tag=tag) for tag in wanted])
+            objects.touch(req.cloud, row)
+        return {"tags": wanted}
+
+    def add(req: Request, tag: str, **params: str) -> None:
+        _checked(tag)
+        with req.cloud.db.write() as session:
+            row = authorized(req, session, _id(params))
+            if tag not in _held(session, row.id):
+                session.add(Tag(object_id=row.id, tag=tag))
+                objects.touch(req.cloud, row)
+
+    def remove(req: Request, tag: str, **params: str) -> None:
+        with req.cloud.db.write() as session:
+            row = authorized(req, session, _id(params))
+            if tag not in _held(session, row.id):
+                raise NotFound(f"Tag {tag} could not be found.", kind="TagNotFound")
+            session.execute(sa.delete(Tag).where(Tag.object_id == row.id, Tag.tag == tag))
+            objects.touch(req.cloud, row)
+
+    def clear(req: Request, **params: str) -> None:
+        with req.cloud.db.write() as session:
+            row = authorized(req, session, _id(params))
+            objects.forget_tags(session, [row.id])
+            objects.touch(req.cloud, row)
+
+    return {"index": index, "show": show, "replace": replace, "add": add, "remove": remove, "clear": clear}

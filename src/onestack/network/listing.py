@@ -1,0 +1,289 @@
+"""Lists: filters on every attribute, sorting, paging with links, fields, and policy on what is shown.
+
+The number of queries doesn't depend on the length: one for the rows, some for what belongs to them.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core import paging
+from onestack.core.http import Request
+from onestack.network import attributes, errors, objects, views
+from onestack.network.models import (
+    Network,
+    Port,
+    PortAddress,
+    PortSecurityGroup,
+    Router,
+    SecurityGroup,
+    SecurityGroupRule,
+    Subnet,
+    Tag,
+)  # fmt: skip
+from onestack.network.policies import POLICIES
+
+MAX_PAGE = 10_000
+_RESERVED = {"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"}
+_TAGS = {"tags", "tags-any", "not-tags", "not-tags-any"}
+
+Condition = sa.ColumnElement[bool]
+Filter = Callable[[list[str]], Condition]
+
+COLLECTIONS = {
+    "network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "floatingip": "floatingips",
+    "security_group": "security_groups", "security_group_rule": "security_group_rules",
+}  # fmt: skip
+
+# Attribute → column, where the names differ.
+_ALIASES: dict[str, dict[str, str]] = {
+    "network": {
+        "router:external": "external", "provider:network_type": "network_type",
+        "provider:physical_network": "physical_network", "provider:segmentation_id": "segmentation_id",
+    },
+    "port": {"binding:host_id": "host", "binding:vnic_type": "vnic_type"},
+}  # fmt: skip
+_INTERNAL = {"of_compute", "default_of", "gateway_port_id", "host", "external", "floating_port_id", "tag", "nic_index"}
+
+
+def _constant(word: str) -> Filter:
+    return lambda values: sa.true() if word in values else sa.false()
+
+
+def _fixed_ips(values: list[str]) -> Condition:
+    """`fixed_ips=subnet_id=X`, `fixed_ips=ip_address=Y`, `fixed_ips=ip_address_substr=Z`, together: any of each."""
+    wanted: dict[str, list[str]] = {}
+    for value in values:
+        key, _, word = value.partition("=")
+        wanted.setdefault(key.strip(), []).append(word.strip())
+    query = sa.select(PortAddress.port_id)
+    if "subnet_id" in wanted or "subnet" in wanted:
+        query = query.where(PortAddress.subnet_id.in_(wanted.get("subnet_id", []) + wanted.get("subnet", [])))
+    if "ip_address" in wanted:
+        query = query.where(PortAddress.ip_address.in_(wanted["ip_address"]))
+    if "ip_address_substr" in wanted:
+        parts = [PortAddress.ip_address.contains(word, autoescape=True) for word in wanted["ip_address_substr"]]
+        query = query.where(sa.or_(*parts))
+    return Port.id.in_(query)
+
+
+def _in_groups(values: list[str]) -> Condition:
+    members = sa.select(PortSecurityGroup.port_id).where(PortSecurityGroup.security_group_id.in_(values))
+    return Port.id.in_(members)
+
+
+def _networks_with(column: Any, values: list[str]) -> Condition:
+    wanted = [attributes.boolean(value) for value in values]
+    return Subnet.network_id.in_(sa.select(Network.id).where(column.in_(wanted)))
+
+
+def _gateways(values: list[str]) -> Condition:
+    """`external_gateway_info={'network_id': …}` as clients print it: any network id in it counts."""
+    nets = sa.select(Port.id).where(sa.or_(*[sa.literal(value).contains(Port.network_id) for value in values]))
+    return Router.gateway_port_id.in_(nets)
+
+
+_SPECIAL: dict[str, dict[str, Filter]] = {
+    "network": {
+        "status": _constant("ACTIVE"),
+        "subnets": lambda values: Network.id.in_(sa.select(Subnet.network_id).where(Subnet.id.in_(values))),
+    },
+    "subnet": {
+        "shared": lambda values: _networks_with(Network.shared, values),
+        "router:external": lambda values: _networks_with(Network.external, values),
+    },
+    "port": {"fixed_ips": _fixed_ips, "security_groups": _in_groups, "security_group_ids": _in_groups},
+    "router": {"status": _constant("ACTIVE"), "external_gateway_info": _gateways},
+    "security_group": {"shared": _constant("False")},
+    "security_group_rule": {
+        "belongs_to_default_sg": lambda values: SecurityGroupRule.security_group_id.in_(
+            sa.select(SecurityGroup.id).where(SecurityGroup.default_of.is_not(None))
+        ) if attributes.boolean(values[-1]) else sa.true(),
+    },
+}  # fmt: skip
+
+
+def _columns(resource: str) -> dict[str, Any]:
+    """Attribute → column of everything that can be filtered and sorted by."""
+    table = objects.MODELS[resource].__table__
+    found = {column.name: column for column in table.c if column.name not in _INTERNAL}
+    found["tenant_id"] = table.c.project_id
+    for attribute, column in _ALIASES.get(resource, {}).items():
+        found[attribute] = table.c[column]
+        found.pop(column, None)
+    return found
+
+
+_COLUMNS = {resource: _columns(resource) for resource in COLLECTIONS}
+
+
+def index(req: Request, resource: str) -> dict[str, Any]:
+    """The list that a request asks for, rendered."""
+    collection = COLLECTIONS[resource]
+    with req.cloud.db.read() as session:
+        query = sa.select(*objects.MODELS[resource].__table__.c)
+        condition = objects.visible(resource, req.ctx)
+        if condition is not None:
+            query = query.where(condition)
+        query = _filter(query, resource, req.query)
+        rows, links = _page(req, session, resource, query)
+        rendered = show_allowed(req, session, resource, rows)
+    answer: dict[str, Any] = {collection: _fields(req, rendered)}
+    if links:
+        answer[f"{collection}_links"] = links
+    return answer
+
+
+def _filter(query: sa.Select[Any], resource: str, given: Sequence[tuple[str, str]]) -> sa.Select[Any]:
+    asked: dict[str, list[str]] = {}
+    for name, value in given:
+        if name not in _RESERVED:
+            asked.setdefault(name, []).append(value)
+    columns, special = _COLUMNS[resource], _SPECIAL.get(resource, {})
+    for name, values in asked.items():
+        if name in _TAGS:
+            query = query.where(_tagged(objects.MODELS[resource].__table__.c.id, name, values))
+        elif name in special:
+            query = query.where(special[name](values))
+        elif name in columns:
+            query = query.where(_matches(columns[name], values))
+    return query
+
+
+def _matches(column: Any, values: list[str]) -> Condition:
+    if isinstance(column.type, sa.Boolean):
+        return column.in_([attributes.boolean(value) for value in values])
+    if isinstance(column.type, sa.Integer):
+        return column.in_([attributes.integer(value) for value in values])
+    if isinstance(column.type, sa.DateTime):
+        return sa.cast(column, sa.String).in_([value.rstrip("Z").replace("T", " ") for value in values])
+    if not isinstance(column.type, sa.String):
+        return sa.true()
+    found = column.in_(values)
+    return sa.or_(found, column.is_(None)) if "" in values else found
+
+
+def _tagged(id_column: Any, name: str, values: list[str]) -> Condition:
+    tags = {tag for value in values for tag in value.split(",")}
+    if name.endswith("-any"):
+        condition: Condition = id_column.in_(sa.select(Tag.object_id).where(Tag.tag.in_(tags)))
+    else:
+        condition = sa.and_(*[id_column.in_(sa.select(Tag.object_id).where(Tag.tag == tag)) for tag in sorted(tags)])
+    return sa.not_(condition) if name.startswith("not-") else condition
+
+
+def _sorts(req: Request, resource: str, backwards: bool) -> list[paging.Sort]:
+    keys, directions = req.get_all("sort_key"), req.get_all("sort_dir")
+    if directions and len(keys) != len(directions):
+        raise errors.bad_request("The number of sort_keys and sort_dirs must be same")
+    unknown = [key for key in keys if key not in _COLUMNS[resource]]
+    if unknown:
+        raise errors.bad_request(f"{unknown} is invalid attribute for sort_keys")
+    wrong = [word for word in directions if word not in ("asc", "desc")]
+    if wrong:
+        raise errors.bad_request(
+            f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
+        )
+    sorts = list(zip(keys, directions or ["asc"] * len(keys), strict=True))
+    if "id" not in keys:
+        sorts += [] if keys else [("created_at", "asc")]
+        sorts.append(("id", "asc"))
+    if backwards:
+        sorts = [(key, "desc" if word == "asc" else "asc") for key, word in sorts]
+    return sorts
+
+
+def _page(
+    req: Request, session: Session, resource: str, query: sa.Select[Any]
+) -> tuple[Sequence[Any], list[dict[str, str]]]:
+    limit, marker = req.get_int("limit"), req.get("marker")
+    backwards = bool(req.get_bool("page_reverse", False))
+    columns, sorts = _COLUMNS[resource], _sorts(req, resource, backwards)
+    table = objects.MODELS[resource].__table__
+    after = None
+    if marker:
+        row = session.execute(sa.select(*table.c).where(table.c.id == marker)).first()
+        if row is None:
+            raise errors.not_found(resource, marker)
+        after = {key: row._mapping[columns[key].name] for key, _ in sorts}
+    size = min(limit or MAX_PAGE, MAX_PAGE)
+    query = paging.paginate(query, columns, sorts, marker=after, limit=size if limit else None)
+    rows = list(session.execute(query))
+    if backwards:
+        rows.reverse()
+    return rows, _links(req, rows, limit, marker, backwards)
+
+
+def _links(
+    req: Request, rows: Sequence[Any], limit: int | None, marker: str | None, backwards: bool
+) -> list[dict[str, str]]:
+    """`next` where the page is full (or was reached from the end), `previous` where there is something before."""
+    if not limit or not rows:
+        return []
+    full = len(rows) >= limit
+    links = []
+    if full or backwards:
+        links.append({"rel": "next", "href": _href(req, rows[-1].id, False)})
+    if (marker and not backwards) or (backwards and full):
+        links.append({"rel": "previous", "href": _href(req, rows[0].id, True)})
+    return links
+
+
+def _href(req: Request, marker: str, backwards: bool) -> str:
+    kept = [(key, value) for key, value in req.query if key not in ("marker", "page_reverse")]
+    kept.append(("marker", marker))
+    if backwards:
+        kept.append(("page_reverse", "True"))
+    return f"{req.base_url}{req.falcon.path}?{urllib.parse.urlencode(kept)}"
+
+
+def show_allowed(req: Request, session: Session, resource: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Render the rows that policy lets the caller see, without the attributes that it doesn't."""
+    seen: dict[tuple[Any, ...], list[str] | None] = {}
+    hidden: list[list[str] | None] = []
+    for target in views.targets(session, resource, rows):
+        key = tuple(target.values())
+        if key not in seen:
+            seen[key] = _hidden(req, resource, target)
+        hidden.append(seen[key])
+    kept = [row for row, secret in zip(rows, hidden, strict=True) if secret is not None]
+    rendered = views.RENDER[resource](session, req.cloud, kept)
+    for item, secret in zip(rendered, (one for one in hidden if one is not None), strict=True):
+        for name in secret:
+            item.pop(name, None)
+    return rendered
+
+
+def _hidden(req: Request, resource: str, target: dict[str, Any]) -> list[str] | None:
+    """The attributes that the caller may not see of such an object; None when not even the object."""
+    if not req.allows(f"get_{resource}", target):
+        return None
+    prefix = f"get_{resource}:"
+    return [
+        rule.removeprefix(prefix) for rule in POLICIES if rule.startswith(prefix) and not req.allows(rule, target)
+    ]
+
+
+def _fields(req: Request, rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    wanted = set(req.get_all("fields")) - {""}
+    if not wanted:
+        return rendered
+    return [{name: value for name, value in item.items() if name in wanted} for item in rendered]
+
+
+def one(req: Request, session: Session, resource: str, identifier: str) -> dict[str, Any]:
+    """One object, rendered; 404 when it isn't there or isn't for the caller."""
+    table = objects.MODELS[resource].__table__
+    query = sa.select(*table.c).where(table.c.id == identifier)
+    condition = objects.visible(resource, req.ctx)
+    if condition is not None:
+        query = query.where(condition)
+    rendered = show_allowed(req, session, resource, list(session.execute(query)))
+    if not rendered:
+        raise errors.not_found(resource, identifier)
+    return _fields(req, rendered)[0]

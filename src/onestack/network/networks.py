@@ -1,0 +1,216 @@
+"""Networks: create, change, delete."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from onestack.core.cloud import Cloud
+from onestack.core.context import Context
+from onestack.network import dirty, errors, objects
+from onestack.network.attributes import UNSET, Attr, boolean, integer, one_of, optional, standard, text
+from onestack.network.models import FloatingIp, Network, Port, Router, Subnet
+
+GENEVE_OVERHEAD = 58  # bytes of outer headers: what a tenant network's MTU is smaller by
+_MAX_VNI = (1 << 24) - 1
+
+ATTRIBUTES = standard(
+    name=Attr(text(255), default=""),
+    admin_state_up=Attr(boolean, default=True),
+    status=Attr(post=False, put=False),
+    subnets=Attr(post=False, put=False),
+    shared=Attr(boolean, default=False),
+    mtu=Attr(integer),
+    port_security_enabled=Attr(boolean, default=True),
+    is_default=Attr(boolean, default=False),
+    dns_domain=Attr(text(255), default=""),
+    ipv4_address_scope=Attr(post=False, put=False),
+    ipv6_address_scope=Attr(post=False, put=False),
+    l2_adjacency=Attr(post=False, put=False),
+    availability_zones=Attr(post=False, put=False),
+    availability_zone_hints=Attr(lambda value: value, put=False, default=list),
+    **{
+        "router:external": Attr(boolean, default=False),
+        "provider:network_type": Attr(optional(one_of("geneve", "flat", "vlan")), put=False),
+        "provider:physical_network": Attr(optional(text(64)), put=False),
+        "provider:segmentation_id": Attr(optional(integer), put=False),
+    },
+)
+
+
+def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, Any]) -> Network:
+    """A new network. Raises OverQuota, FlatNetworkInUse, VlanIdInUse, TunnelIdInUse, InvalidInput."""
+    objects.take_quota(session, project_id, {"network": 1})
+    kind, physical, segment = _segment(session, values)
+    mtu = values["mtu"]
+    if mtu is UNSET or mtu == 0:
+        mtu = _largest_mtu(cloud, kind)
+    _check_mtu(cloud, kind, mtu)
+    if values["is_default"]:
+        _only_default(session, None)
+    network = Network(
+        **objects.stamp(cloud, project_id), name=values["name"], description=values["description"],
+        admin_state_up=values["admin_state_up"], shared=values["shared"], external=values["router:external"],
+        is_default=values["is_default"], mtu=mtu, port_security_enabled=values["port_security_enabled"],
+        dns_domain=values["dns_domain"], network_type=kind, physical_network=physical, segmentation_id=segment,
+    )  # fmt: skip
+    session.add(network)
+    session.flush()
+    dirty.note(session, cloud, "network", [network.id])
+    return network
+
+
+def _segment(session: Session, values: dict[str, Any]) -> tuple[str, str | None, int | None]:
+    kind, physical, segment = (
+        values[f"provider:{part}"] or None for part in ("network_type", "physical_network", "segmentation_id")
+    )
+    if kind is None:
+        if physical is not None or segment is not None:
+            raise errors.invalid_input("network_type required")
+        return "geneve", None, _free_vni(session)
+    if kind == "geneve":
+        if physical is not None:
+            raise errors.invalid_input("provider:physical_network specified for geneve network")
+        if segment is None:
+            return kind, None, _free_vni(session)
+        if not 1 <= segment <= _MAX_VNI:
+            raise errors.invalid_input(f"segmentation_id out of range (1 through {_MAX_VNI})")
+        if _taken(session, kind, None, segment):
+            raise errors.conflict(
+                "TunnelIdInUse", f"Unable to create the network. The tunnel ID {segment} is in use."
+            )
+        return kind, None, segment
+    if physical is None:
+        raise errors.invalid_input(f"physical_network required for {kind} provider network")
+    if kind == "flat":
+        if segment is not None:
+            raise errors.invalid_input("segmentation_id specified for flat provider network")
+        if _taken(session, kind, physical, None):
+            raise errors.conflict(
+                "FlatNetworkInUse",
+                f"Unable to create the flat network. Physical network {physical} is in use.",
+            )
+        return kind, physical, None
+    if segment is None or not 1 <= segment <= 4094:
+        raise errors.invalid_input("segmentation_id out of range (1 through 4094)")
+    if _taken(session, kind, physical, segment):
+        raise errors.conflict(
+            "VlanIdInUse",
+            f"Unable to create the network. The VLAN {segment} on physical network {physical} is in use.",
+        )
+    return kind, physical, segment
+
+
+def _taken(session: Session, kind: str, physical: str | None, segment: int | None) -> bool:
+    query = sa.select(Network.id).where(
+        Network.network_type == kind,
+        Network.physical_network.is_not_distinct_from(physical),
+        Network.segmentation_id.is_not_distinct_from(segment),
+    )
+    return session.execute(query).first() is not None
+
+
+def _free_vni(session: Session) -> int:
+    while True:
+        candidate = random.randint(1, _MAX_VNI)
+        if not _taken(session, "geneve", None, candidate):
+            return candidate
+
+
+def _largest_mtu(cloud: Cloud, kind: str) -> int:
+    return cloud.settings.network.mtu - (GENEVE_OVERHEAD if kind == "geneve" else 0)
+
+
+def _check_mtu(cloud: Cloud, kind: str, mtu: int) -> None:
+    largest = _largest_mtu(cloud, kind)
+    if mtu > largest:
+        raise errors.invalid_input(f"Requested MTU is too big, maximum is {largest}")
+    if mtu < 68:
+        raise errors.invalid_input("Requested MTU is too small, minimum is 68")
+
+
+def _only_default(session: Session, network_id: str | None) -> None:
+    other = session.scalars(sa.select(Network.id).where(Network.is_default, Network.id != (network_id or ""))).first()
+    if other is not None:
+        raise errors.conflict("DefaultExternalNetworkExists", f"A default external network already exists: {other}.")
+
+
+def update(session: Session, cloud: Cloud, network: Network, values: dict[str, Any]) -> None:
+    """Change a network. Raises InvalidSharedSetting, ExternalNetworkInUse, InvalidInput."""
+    if "mtu" in values:
+        _check_mtu(cloud, network.network_type, values["mtu"])
+    if values.get("shared") is False and network.shared:
+        _refuse_unsharing(session, network)
+    if values.get("router:external") is False and network.external:
+        _refuse_internal(session, network)
+    if values.get("is_default"):
+        _only_default(session, network.id)
+    before = (network.mtu, network.dns_domain)
+    for name, value in values.items():
+        setattr(network, "external" if name == "router:external" else name, value)
+    objects.touch(cloud, network)
+    session.flush()
+    changed(session, cloud, network.id, mtu=before[0] != network.mtu, dns=before[1] != network.dns_domain)
+
+
+def changed(session: Session, cloud: Cloud, network_id: str, *, mtu: bool = False, dns: bool = False) -> None:
+    """Tell the engine about a network and what is described with it."""
+    dirty.note(session, cloud, "network", [network_id])
+    dirty.note(session, cloud, "subnet", session.scalars(sa.select(Subnet.id).where(Subnet.network_id == network_id)))
+    if mtu or dns:
+        ports = session.execute(
+            sa.select(Port.id, Port.device_id, Port.device_owner, Port.host).where(Port.network_id == network_id)
+        ).all()
+        dirty.note(session, cloud, "port", [row.id for row in ports])
+        dirty.note(
+            session, cloud, "router", [row.device_id for row in ports if row.device_owner.startswith("network:router")]
+        )
+        dirty.note_hosts(session, cloud, {row.host for row in ports})
+
+
+def _refuse_unsharing(session: Session, network: Network) -> None:
+    foreign = session.execute(
+        sa.select(Port.id).where(
+            Port.network_id == network.id, Port.project_id.not_in((network.project_id, "")),
+        ).limit(1)
+    ).first()  # fmt: skip
+    if foreign is not None:
+        raise errors.conflict(
+            "InvalidSharedSetting",
+            f"Unable to reconfigure sharing settings for network {network.name}. Multiple projects are using it.",
+        )
+
+
+def _refuse_internal(session: Session, network: Network) -> None:
+    gateway = sa.select(Router.id).join(Port, Port.id == Router.gateway_port_id).where(Port.network_id == network.id)
+    floating = sa.select(FloatingIp.id).where(FloatingIp.floating_network_id == network.id)
+    if session.execute(gateway.limit(1)).first() or session.execute(floating.limit(1)).first():
+        raise errors.conflict(
+            "ExternalNetworkInUse",
+            f"External network {network.id} cannot be updated to be made non-external, since it has existing "
+            "gateway ports.",
+        )
+
+
+def delete(session: Session, cloud: Cloud, network: Network) -> None:
+    """Delete a network with its subnets and its own ports; 409 NetworkInUse while others have ports on it."""
+    from onestack.network import ports
+
+    rows = session.execute(sa.select(Port.id, Port.device_owner).where(Port.network_id == network.id)).all()
+    if any(row.device_owner not in ports.OWN_OWNERS for row in rows):
+        raise errors.network_in_use(network.id)
+    ports.remove(session, cloud, [row.id for row in rows])
+    subnets = list(session.scalars(sa.select(Subnet.id).where(Subnet.network_id == network.id)))
+    session.execute(sa.delete(Subnet).where(Subnet.id.in_(subnets)))
+    objects.forget_tags(session, [network.id, *subnets])
+    session.execute(sa.delete(Network).where(Network.id == network.id))
+    dirty.note(session, cloud, "subnet", subnets)
+    dirty.note(session, cloud, "network", [network.id])
+
+
+def shared_with(ctx: Context, network: Any) -> bool:
+    """Whether the caller may put ports on it: their own, shared, or an admin's right."""
+    return objects.sees_all(ctx) or network.shared or network.project_id == ctx.project_id
