@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
@@ -80,6 +81,8 @@ class LibvirtDriver:
     def stop(self) -> None:
         self._connection.stop()
         self.metadata.stop()
+        with contextlib.suppress(OSError):  # a guest's socket is in it
+            self._sockets.rmdir()
 
     # -- looking ------------------------------------------------------------------------------------------
 
