@@ -271,6 +271,7 @@ def test_application_credentials(keystone):
     assert keystone.client.post(path, as_=keystone.admin, json=body).status_code == 403
     assert keystone.client.delete(f"{path}/{credential['id']}", as_=keystone.demo).status_code == 204
     assert keystone.status(token) == 401
+    assert keystone.client.get(f"{path}/{credential['id']}", as_=keystone.demo).status_code == 404
 
 
 def test_a_default_project_must_be_a_project(keystone):
@@ -329,4 +330,5 @@ def test_ec2_keys(keystone):
     assert keystone.client.get(theirs, as_=keystone.demo).status_code == 403
     assert keystone.client.post(theirs, as_=keystone.demo, json={"tenant_id": project}).status_code == 403
     assert keystone.client.delete(f"{path}/{key['access']}", as_=keystone.demo).status_code == 204
-    assert keystone.client.get(f"{path}/{key['access']}", as_=keystone.admin).status_code == 404
+    assert keystone.client.get(f"{path}/{key['access']}", as_=keystone.demo).status_code == 404
+    assert keystone.client.get(f"{theirs}/{key['access']}", as_=keystone.demo).status_code == 403

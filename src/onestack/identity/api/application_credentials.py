@@ -73,7 +73,7 @@ def index(req: Request, user_id: str) -> dict[str, Any]:
 
 def show(req: Request, user_id: str, credential_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return {"application_credential": _render(req, session, _load(req, session, credential_id))}
+        return {"application_credential": _render(req, session, _load(req, session, user_id, credential_id))}
 
 
 def create(req: Request, user_id: str) -> dict[str, Any]:
@@ -98,14 +98,14 @@ def create(req: Request, user_id: str) -> dict[str, Any]:
 def delete(req: Request, user_id: str, credential_id: str) -> None:
     _unrestricted(req)
     with req.cloud.db.write() as session:
-        session.delete(_load(req, session, credential_id))
+        session.delete(_load(req, session, user_id, credential_id))
         tokens.changed(session)
 
 
-def _load(req: Request, session: Session, credential_id: str) -> ApplicationCredential:
-    """The owner is that of the credential, whatever user the URL names."""
+def _load(req: Request, session: Session, user_id: str, credential_id: str) -> ApplicationCredential:
+    """The owner is that of the credential, whatever user the URL names; without one, the URL's user may know that."""
     row = session.get(ApplicationCredential, credential_id)
-    req.authorize({"user_id": row.user_id} if row is not None else {})
+    req.authorize({"user_id": row.user_id if row is not None else user_id})
     if row is None:
         raise not_found(_NOUN, credential_id)
     return row

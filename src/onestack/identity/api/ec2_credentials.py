@@ -72,7 +72,7 @@ def delete(req: Request, user_id: str, access: str) -> None:
 def _load(req: Request, session: Session, user_id: str, access: str) -> Credential:
     """The owner is that of the credential; under another user's URL it isn't found."""
     row = session.get(Credential, credentials.id_of_access(access))
-    req.authorize(target(credential=row))
+    req.authorize(target(credential=row) if row is not None else {"target.credential.user_id": user_id})
     if row is None or row.type != "ec2" or row.user_id != user_id:
         raise not_found("credential", access)
     credentials.check_delegation(req, row.project_id)
