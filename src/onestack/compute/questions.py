@@ -7,7 +7,8 @@ takes the answer.
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -16,11 +17,19 @@ from onestack.compute import hosts
 from onestack.compute.models import Question
 from onestack.core.cloud import Cloud
 from onestack.core.errors import Conflict, Unavailable
-from onestack.core.http import Request
 from onestack.wire import Answer
 
 TIMEOUT_SECONDS = 20.0
 _POLL_SECONDS = 1.0  # the bound on what a lost wake-up costs
+
+
+class Asker(Protocol):
+    """Who asks for a user: a core.http.Request, or the console proxy."""
+
+    @property
+    def cloud(self) -> Cloud: ...
+
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any: ...
 
 
 def topic(question_id: str) -> str:
@@ -28,7 +37,7 @@ def topic(question_id: str) -> str:
 
 
 async def ask(
-    req: Request, host: str, server_id: str, kind: str, args: dict[str, Any] | None = None,
+    req: Asker, host: str, server_id: str, kind: str, args: dict[str, Any] | None = None,
     timeout: float = TIMEOUT_SECONDS,
 ) -> dict[str, Any]:  # fmt: skip
     """The host's answer (wire.Question says what it is). Raises Conflict with the host's reason, or Unavailable when it
@@ -44,7 +53,9 @@ async def ask(
             if answer is not None:
                 break
             if waited >= timeout:
-                raise Unavailable("The host of the server does not answer. Try again, or ask the operator to look at it.")
+                raise Unavailable(
+                    "The host of the server does not answer. Try again, or ask the operator to look at it."
+                )
             await cloud.wakeups.wait_async(topic(question_id), seen, _POLL_SECONDS)
             waited += _POLL_SECONDS
     finally:

@@ -11,6 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.compute import hosts, state
+from onestack.compute.console import tokens
+from onestack.compute.metadata import passwords
 from onestack.compute.models import Server, ServerTag
 from onestack.core import operations
 from onestack.core.cloud import Cloud
@@ -155,6 +157,8 @@ def gone(session: Session, cloud: Cloud, server: Server) -> None:
     server.deleted_at = server.terminated_at = server.updated_at = now
     server.admin_password = None
     session.execute(sa.delete(ServerTag).where(ServerTag.server_id == server.id))
+    tokens.forget(session, server.id)
+    passwords.forget(session, server.id)
 
 
 def let_go(session: Session, cloud: Cloud, server: Server) -> None:

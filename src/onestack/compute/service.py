@@ -1,4 +1,4 @@
-"""The compute service: Nova's API ("compute") and the agents' API ("agent")."""
+"""The compute service: Nova's API ("compute"), metadata, the console proxy and the agents' API ("agent")."""
 
 from __future__ import annotations
 
@@ -7,10 +7,23 @@ from typing import Any
 
 import msgspec
 
-from onestack.compute import operations, policies, routes, servers
+from onestack.compute import (
+    operations,
+    policies,
+    policies_admin,
+    policies_console,
+    routes,
+    routes_admin,
+    routes_console,
+    servers,
+)  # fmt: skip
 from onestack.compute.agentapi import routes as agentapi
 from onestack.compute.agentapi.dialect import AgentDialect
+from onestack.compute.console.agents import AgentSocket
+from onestack.compute.console.proxy import ConsoleProxy
+from onestack.compute.console.streams import Streams
 from onestack.compute.dialect import ComputeDialect, entered, without_project
+from onestack.compute.metadata import service as metadata
 from onestack.compute.microversions import MINIMUM
 from onestack.core.cloud import Cloud
 from onestack.core.http import Service
@@ -20,12 +33,17 @@ from onestack.core.routes import Route
 def build(cloud: Cloud) -> dict[str, Any]:
     """The applications of compute by their names in config.PORTS, and "agent"."""
     compute = Service(
-        cloud, "compute", ComputeDialect(), [*routes.VERSIONS, *mounted(routes.ROUTES)], policies.POLICIES,
-        rewrite=without_project,
+        cloud, "compute", ComputeDialect(),
+        [*routes.VERSIONS, *mounted([*routes.ROUTES, *routes_admin.ROUTES, *routes_console.ROUTES])],
+        {**policies.POLICIES, **policies_admin.POLICIES, **policies_console.POLICIES}, rewrite=without_project,
     )  # fmt: skip
     agent = Service(cloud, "agent", AgentDialect(), agentapi.routes(), {})
     cloud.runners[(servers.OBJECT, "create")] = operations.Scheduler(cloud).runner()
-    return {"compute": compute, "agent": agent}
+    streams = Streams()
+    return {
+        "compute": compute, "metadata": metadata.build(cloud), "console": ConsoleProxy(cloud, streams),
+        "agent": AgentSocket(agent, streams),
+    }  # fmt: skip
 
 
 def mounted(table: Iterable[Route]) -> list[Route]:

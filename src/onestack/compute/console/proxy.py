@@ -11,100 +11,109 @@ from __future__ import annotations
 import asyncio
 import http.cookies
 import logging
-import mimetypes
 import urllib.parse
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
+from onestack.compute import questions
 from onestack.compute.console import tokens
-from onestack.compute.console.streams import Side, Streams, pump
+from onestack.compute.console.pages import page
+from onestack.compute.console.streams import Side, Stream, Streams, pump
 from onestack.core.cloud import Cloud
+from onestack.core.errors import Fault
 
 log = logging.getLogger(__name__)
 
-# Debian's package as installed, or its files as `onestack up` unpacks them.
-NOVNC = (Path("/usr/share/novnc"), Path("/opt/onestack/novnc/usr/share/novnc"))
-PAGE = "vnc_lite.html"
-ALIASES = {"": PAGE, "vnc_auto.html": PAGE}  # the page's name in old URLs
 JOIN_SECONDS = 10.0
 
-Ask = Callable[..., Awaitable[Any]]
+# (asker, host, server id, kind, args) → the answer's body; it raises Fault.
+Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 
 class ConsoleProxy:
-    """`ask(cloud, host, kind, server_id, args)` puts a Question to a host's agent and returns its Answer."""
+    """An application like core.http.Service: `app(pool)` is for ASGI."""
 
-    def __init__(self, cloud: Cloud, streams: Streams, ask: Ask) -> None:
+    def __init__(self, cloud: Cloud, streams: Streams, ask: Ask = questions.ask) -> None:
         self.cloud = cloud
-        self.streams = streams
-        self.ask = ask
+        self._streams = streams
+        self._ask = ask
         self._pool: ThreadPoolExecutor
 
     def app(self, pool: ThreadPoolExecutor) -> Any:
         self._pool = pool
         return self._serve
 
+    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call blocking code in the handlers' pool; with `cloud`, what questions.ask needs."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
+            await receive()  # websocket.connect
             await self._console(scope, receive, send)
         elif scope["type"] == "http":
-            status, headers, body = await self._run(page, scope["method"], scope["path"])
+            status, headers, body = await self.run(page, scope["method"], scope["path"])
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
-    async def _run(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
-
     async def _console(self, scope: Any, receive: Any, send: Any) -> None:
-        await receive()  # websocket.connect
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        token = _token(scope, headers)
+        token = token_of(scope["query_string"], headers)
+        scope["query_string"] = b""  # the HTTP server logs addresses, and this one holds a secret
         console = None
         if token and same_origin(headers):
-            console = await self._run(self._redeem, token)
+            console = await self.run(self._redeem, token)
         if console is None:
             await send({"type": "websocket.close", "code": 4403, "reason": "The token is invalid or has expired."})
             return
         stream_id = self.cloud.ids.uuid()
-        joined = self.streams.expect(stream_id, console.host)
-        try:
-            args = {"stream_id": stream_id, "type": console.stream_type}
-            question = asyncio.create_task(self.ask(self.cloud, console.host, "console_stream", console.server_id, args))
-            await asyncio.wait({joined, question}, timeout=JOIN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not joined.done() and question.done():
-                # The answer may overtake the stream by a moment; a refusal is final.
-                question.result()
-            agent, ended = await asyncio.wait_for(joined, JOIN_SECONDS)
-        except Exception as error:
-            log.info("console of %s could not be opened: %s", console.server_id, error)
-            await send({"type": "websocket.close", "code": 1011, "reason": "The console could not be opened."})
-            return
-        finally:
-            self.streams.forget(stream_id)
-        try:
-            accept = {"type": "websocket.accept", "headers": [(b"server", b"WebSockify")]}
+        async with self._streams.expect(stream_id, console.host) as stream:
+            try:
+                agent = await self._joined(stream_id, stream, console)
+            except (Fault, TimeoutError) as error:
+                log.info("console of %s could not be opened: %s", console.server_id, error or "the host is too slow")
+                await send({"type": "websocket.close", "code": 1011, "reason": "The console could not be opened."})
+                return
+            accept: dict[str, Any] = {"type": "websocket.accept", "headers": [(b"server", b"WebSockify")]}
             if "binary" in scope.get("subprotocols", ()):
                 accept["subprotocol"] = "binary"
-            await send(accept)
+            try:
+                await send(accept)
+            except BaseException:
+                await agent.close()
+                raise
             await pump(Side(receive, send), agent)
+
+    async def _joined(self, stream_id: str, stream: Stream, console: tokens.ConsoleToken) -> Side:
+        """The agent's side of the stream. Raises Fault when the host refuses, TimeoutError when it is too slow."""
+        args = {"stream_id": stream_id, "type": console.stream_type}
+        question = asyncio.ensure_future(self._ask(self, console.host, console.server_id, "console_stream", args))
+        try:
+            async with asyncio.timeout(JOIN_SECONDS):
+                both: set[asyncio.Future[Any]] = {stream.joined, question}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if not stream.joined.done():
+                    # The answer may overtake the stream by a moment; a refusal is final.
+                    await question
+                return await stream.joined
         finally:
-            ended.set()
+            question.cancel()
+            await asyncio.gather(question, return_exceptions=True)
 
     def _redeem(self, token: str) -> tokens.ConsoleToken | None:
         with self.cloud.db.read() as session:
             return tokens.redeem(session, self.cloud, token)
 
 
-def _token(scope: Any, headers: dict[str, str]) -> str | None:
-    query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
+def token_of(query_string: bytes, headers: Mapping[str, str]) -> str | None:
+    """The token of a console's address: its own parameter, noVNC's `path`, or a cookie."""
+    query = urllib.parse.parse_qs(query_string.decode("latin-1"))
     if query.get("token"):
-        return query["token"][0]
-    # noVNC's own `path` parameter, when a client passes the page's query on as it is
+        return query["token"][-1]
     inner = query.get("path")
-    if inner and "token=" in inner[0]:
-        return urllib.parse.parse_qs(inner[0].lstrip("?/")).get("token", [None])[0]
+    if inner and "token=" in inner[-1]:
+        return urllib.parse.parse_qs(inner[-1].lstrip("?/")).get("token", [None])[-1]
     cookies = http.cookies.SimpleCookie()
     try:
         cookies.load(headers.get("cookie", ""))
@@ -113,33 +122,14 @@ def _token(scope: Any, headers: dict[str, str]) -> str | None:
     return cookies["token"].value if "token" in cookies else None
 
 
-def same_origin(headers: dict[str, str]) -> bool:
+def same_origin(headers: Mapping[str, str]) -> bool:
     """A browser says which page opens the socket; it must be ours. Other clients send no Origin."""
     origin = headers.get("origin")
-    if not origin:
+    if origin is None:
         return True
-    return urllib.parse.urlsplit(origin).hostname == urllib.parse.urlsplit(f"//{headers.get('host', '')}").hostname
-
-
-def page(method: str, path: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """One of noVNC's files: status, headers, body."""
-    if method not in ("GET", "HEAD"):
-        return _text(405, "Only GET is possible here.")
-    root = next((folder for folder in NOVNC if folder.is_dir()), None)
-    if root is None:
-        return _text(503, "noVNC is not installed on this machine. Run: onestack up")
-    name = path.lstrip("/")
-    name = ALIASES.get(name, name)
-    file = (root / name).resolve()
-    if not file.is_relative_to(root.resolve()) or not file.is_file():
-        return _text(404, "There is no such file.")
-    kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    if file.suffix == ".js":
-        kind = "text/javascript"
-    body = file.read_bytes()
-    return 200, [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())], body
-
-
-def _text(status: int, message: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    body = message.encode() + b"\n"
-    return status, [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())], body
+    try:
+        page_at = urllib.parse.urlsplit(origin)
+        here = urllib.parse.urlsplit(f"//{headers.get('host', '')}").hostname
+    except ValueError:
+        return False
+    return page_at.scheme in ("http", "https") and bool(here) and page_at.hostname == here

@@ -1,6 +1,7 @@
 """Console tokens. A token is a UUID; only its SHA-256 is stored, with what it opens and until when.
 
-It may be used again until it expires: a browser that reloads the page keeps its console. It ends with its server.
+It may be used again until it expires: a browser that reloads the page keeps its console. It ends with its server, and
+when the server leaves its host.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import hashlib
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from onestack.compute.models import Server
 from onestack.core.cloud import Cloud
 from onestack.core.db import Base
 
 LIFETIME = datetime.timedelta(seconds=600)  # Nova's own default
+
+# What the user asked for → what the host's agent is asked for.
+STREAM_TYPES = {"novnc": "vnc", "serial": "serial"}
 
 
 class ConsoleToken(Base):
@@ -25,20 +30,17 @@ class ConsoleToken(Base):
     host: Mapped[str] = mapped_column(sa.String(255))
     stream_type: Mapped[str] = mapped_column(sa.String(16))  # "vnc" or "serial": what the agent is asked for
     console_type: Mapped[str] = mapped_column(sa.String(16))  # "novnc" or "serial": what the user asked for
-    expires_at: Mapped[datetime.datetime]
-
-
-STREAM_TYPES = {"novnc": "vnc", "serial": "serial"}
+    expires_at: Mapped[datetime.datetime] = mapped_column(index=True)
 
 
 def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
 def issue(session: Session, cloud: Cloud, *, server_id: str, host: str, console_type: str) -> str:
     """A new token for a console of a server. `console_type` is a key of STREAM_TYPES."""
     now = cloud.clock.now()
-    session.execute(sa.delete(ConsoleToken).where(ConsoleToken.expires_at < now))
+    session.execute(sa.delete(ConsoleToken).where(ConsoleToken.expires_at <= now))
     token = cloud.ids.uuid()
     session.add(
         ConsoleToken(
@@ -50,15 +52,20 @@ def issue(session: Session, cloud: Cloud, *, server_id: str, host: str, console_
 
 
 def redeem(session: Session, cloud: Cloud, token: str) -> ConsoleToken | None:
-    """What a token opens; None when there is no such token or it has expired."""
-    query = sa.select(ConsoleToken).where(
-        ConsoleToken.token_sha256 == _hash(token), ConsoleToken.expires_at > cloud.clock.now()
-    )
+    """What a token opens; None when there is no such token, it has expired, or its server isn't on that host."""
+    query = (
+        sa.select(ConsoleToken)
+        .join(Server, sa.and_(Server.id == ConsoleToken.server_id, Server.host == ConsoleToken.host))
+        .where(
+            ConsoleToken.token_sha256 == _hash(token), ConsoleToken.expires_at > cloud.clock.now(),
+            Server.deleted_at.is_(None),
+        )
+    )  # fmt: skip
     return session.scalars(query).first()
 
 
 def forget(session: Session, server_id: str) -> None:
-    """The server is gone, or moved: its tokens open nothing any more."""
+    """The server is gone: its tokens open nothing any more."""
     session.execute(sa.delete(ConsoleToken).where(ConsoleToken.server_id == server_id))
 
 

@@ -30,5 +30,7 @@ def files(facts: Facts, seed: bytes) -> list[DriveFile]:
             document = openstack.document(facts, version, name, seed, drive=True)
             if document is not None and name not in _LEFT_OUT:
                 found.append(DriveFile(path=f"openstack/{folder}/{name}", content=document[0]))
-    found += [DriveFile(path=f"openstack{place}", content=content) for _path, place, content in openstack.contents(facts)]
+    found += [
+        DriveFile(path=f"openstack{place}", content=content) for _path, place, content in openstack.contents(facts)
+    ]
     return found

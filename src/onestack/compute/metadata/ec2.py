@@ -36,9 +36,8 @@ def tree(facts: Facts, version: str) -> Tree:
 
 
 def meta_data(facts: Facts, version: str) -> Tree:
-    addresses = [address for interface in facts.interfaces for address in interface.addresses]
-    local = [address.ip for address in addresses if address.subnet.ip_version == 4]
-    public = [floating for address in addresses for floating in address.floating]
+    local = [fixed.address for nic in facts.interfaces for fixed in nic.fixed_ips if fixed.version == 4]
+    public = [floating for nic in facts.interfaces for floating, _fixed in nic.floating_ips]
     body: Tree = {
         "ami-id": _image(facts.image_id),
         "ami-launch-index": facts.launch_index,

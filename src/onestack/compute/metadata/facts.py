@@ -6,45 +6,18 @@ The documents are pure functions of Facts. `load` is the only thing here that as
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, nics
+from onestack.compute import availability
 from onestack.compute.metadata import passwords
 from onestack.compute.models import Server
 from onestack.network import public as network
+from onestack.network.public import Nic
 
 DOMAIN = "novalocal"  # what a guest's host name ends in, as Nova's [api]dhcp_domain
-
-
-class Subnet(msgspec.Struct, frozen=True, kw_only=True):
-    """`host_routes`: [{"destination": cidr, "nexthop": address}]."""
-
-    ip_version: int
-    cidr: str
-    gateway_ip: str | None = None
-    enable_dhcp: bool = True
-    ipv6_address_mode: str | None = None
-    dns_nameservers: list[str] = []
-    host_routes: list[dict[str, str]] = []
-
-
-class Address(msgspec.Struct, frozen=True, kw_only=True):
-    ip: str
-    subnet: Subnet
-    floating: list[str] = []
-
-
-class Interface(msgspec.Struct, frozen=True, kw_only=True):
-    port_id: str
-    mac: str
-    network_id: str
-    mtu: int
-    tag: str = ""
-    addresses: list[Address] = []
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +50,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     admin_password: str | None = None
     files: list[tuple[str, bytes]] = []
     security_groups: list[str] = []
-    interfaces: list[Interface] = []
+    interfaces: list[Nic] = []
     password: str = ""  # the encrypted one, that the guest has posted
 
 
@@ -86,7 +59,7 @@ def load(session: Session, server_id: str) -> Facts | None:
     server = session.scalars(sa.select(Server).where(Server.id == server_id, Server.deleted_at.is_(None))).first()
     if server is None:
         return None
-    ports = nics.of(session, [server.id]).get(server.id, [])
+    interfaces = network.info(session, [server.id]).get(server.id, [])
     return Facts(
         id=server.id,
         number=server.number,
@@ -104,8 +77,8 @@ def load(session: Session, server_id: str) -> Facts | None:
         user_data=None if server.user_data is None else _decoded(server.user_data),
         admin_password=server.admin_password,
         files=[(file["path"], _decoded(file["contents"])) for file in server.personality],
-        security_groups=[group["name"] for group in nics.security_groups(ports)],
-        interfaces=_interfaces(session, ports),
+        security_groups=list(dict.fromkeys(name for nic in interfaces for _id, name in nic.security_groups)),
+        interfaces=interfaces,
         password=passwords.stored(session, server.id),
     )
 
@@ -136,19 +109,3 @@ def _disks(server: Server) -> dict[str, str]:
 def _decoded(text: str) -> bytes:
     return base64.b64decode("".join(text.split()))
 
-
-def _interfaces(session: Session, ports: list[Any]) -> list[Interface]:
-    ids = {fixed.subnet_id for nic in ports for fixed in nic.fixed_ips}
-    subnets = {
-        row.id: msgspec.convert(row, Subnet, from_attributes=True) for row in network.subnets(session, sorted(ids))
-    }
-    return [
-        Interface(
-            port_id=nic.port_id, mac=nic.mac, network_id=nic.network_id, mtu=nic.mtu, tag=nic.tag or "",
-            addresses=[
-                Address(ip=fixed.address, subnet=subnets[fixed.subnet_id], floating=list(fixed.floating))
-                for fixed in nic.fixed_ips
-            ],
-        )
-        for nic in ports
-    ]  # fmt: skip

@@ -8,65 +8,59 @@ from __future__ import annotations
 import ipaddress
 from typing import Any
 
-from onestack.compute.metadata.facts import Address, Interface, Subnet
+from onestack.network.public import Nic, NicAddress
 
 
-def network_data(interfaces: list[Interface]) -> dict[str, Any]:
+def network_data(interfaces: list[Nic]) -> dict[str, Any]:
     """{"links", "networks", "services"}; {} for a server without interfaces."""
     if not interfaces:
         return {}
     links: list[dict[str, Any]] = []
     networks: list[dict[str, Any]] = []
-    services: list[dict[str, Any]] = []
-    for interface in interfaces:
-        if not interface.addresses:
+    services: list[dict[str, str]] = []
+    for nic in interfaces:
+        if not nic.fixed_ips:
             continue
-        link = _link(interface)
+        link = _link(nic)
         links.append(link)
         for version in (4, 6):
-            address = next((one for one in interface.addresses if one.subnet.ip_version == version), None)
+            address = next((one for one in nic.fixed_ips if one.version == version), None)
             if address is None:
                 continue
-            networks.append(_network(f"network{len(networks)}", link["id"], interface, address))
-            services += [service for service in _services(address.subnet) if service not in services]
+            place = {"id": f"network{len(networks)}", "link": link["id"], "network_id": nic.network_id}
+            networks.append({**place, **_network(address)})
+            services += [service for service in _services(address) if service not in services]
     return {"links": links, "networks": networks, "services": services}
 
 
-def _link(interface: Interface) -> dict[str, Any]:
+def _link(nic: Nic) -> dict[str, Any]:
     return {
-        "id": f"tap{interface.port_id[:11]}", "vif_id": interface.port_id, "type": "ovs", "mtu": interface.mtu,
-        "ethernet_mac_address": interface.mac,
+        "id": f"tap{nic.port_id[:11]}", "vif_id": nic.port_id, "type": "ovs", "mtu": nic.mtu,
+        "ethernet_mac_address": nic.mac,
     }  # fmt: skip
 
 
-def _network(name: str, link: str, interface: Interface, address: Address) -> dict[str, Any]:
-    subnet = address.subnet
-    body: dict[str, Any] = {"id": name, "link": link, "network_id": interface.network_id}
-    if subnet.ipv6_address_mode is None and subnet.enable_dhcp:
-        return {**body, "type": f"ipv{subnet.ip_version}_dhcp"}
-    mode = f"_{subnet.ipv6_address_mode}" if subnet.ipv6_address_mode else ""
+def _network(address: NicAddress) -> dict[str, Any]:
+    if address.ipv6_address_mode is None and address.dhcp:
+        return {"type": f"ipv{address.version}_dhcp"}
+    mode = f"_{address.ipv6_address_mode}" if address.ipv6_address_mode else ""
     return {
-        **body, "type": f"ipv{subnet.ip_version}{mode}", "ip_address": address.ip, "netmask": _mask(subnet.cidr),
-        "routes": _routes(subnet), "services": _services(subnet),
+        "type": f"ipv{address.version}{mode}", "ip_address": address.address,
+        "netmask": str(ipaddress.ip_network(address.cidr).netmask), "routes": _routes(address),
+        "services": _services(address),
     }  # fmt: skip
 
 
-def _mask(cidr: str) -> str:
-    return str(ipaddress.ip_network(cidr).netmask)
-
-
-def _routes(subnet: Subnet) -> list[dict[str, str]]:
+def _routes(address: NicAddress) -> list[dict[str, str]]:
     found = []
-    if subnet.gateway_ip:
-        anywhere = "0.0.0.0" if subnet.ip_version == 4 else "::"  # noqa: S104
-        found.append({"network": anywhere, "netmask": anywhere, "gateway": subnet.gateway_ip})
-    for route in subnet.host_routes:
-        network = ipaddress.ip_network(route["destination"])
-        found.append(
-            {"network": str(network.network_address), "netmask": str(network.netmask), "gateway": route["nexthop"]}
-        )
+    if address.gateway:
+        anywhere = "0.0.0.0" if address.version == 4 else "::"  # noqa: S104
+        found.append({"network": anywhere, "netmask": anywhere, "gateway": address.gateway})
+    for destination, hop in address.routes:
+        network = ipaddress.ip_network(destination)
+        found.append({"network": str(network.network_address), "netmask": str(network.netmask), "gateway": hop})
     return found
 
 
-def _services(subnet: Subnet) -> list[dict[str, str]]:
-    return [{"type": "dns", "address": address} for address in subnet.dns_nameservers]
+def _services(address: NicAddress) -> list[dict[str, str]]:
+    return [{"type": "dns", "address": server} for server in address.dns]

@@ -20,8 +20,9 @@ from typing import Any
 
 import msgspec
 
-from onestack.compute.metadata.facts import Facts, Interface
+from onestack.compute.metadata.facts import Facts
 from onestack.compute.metadata.network_data import network_data
+from onestack.network.public import Nic
 
 VERSIONS = (
     "2012-08-10", "2013-04-04", "2013-10-17", "2015-10-15", "2016-06-30", "2016-10-06", "2017-02-22", "2018-08-27",
@@ -96,7 +97,7 @@ def meta_data(facts: Facts, version: str, seed: bytes, *, drive: bool = False) -
     if version >= "2015-10-15":
         body["project_id"] = facts.project_id
     if version >= "2016-06-30":
-        body["devices"] = [_device(interface, version) for interface in facts.interfaces if interface.tag]
+        body["devices"] = [_device(nic, version) for nic in facts.interfaces if nic.tag]
     if version >= "2020-10-14":
         body["dedicated_cpus"] = []
     return body
@@ -107,9 +108,9 @@ def contents(facts: Facts) -> list[tuple[str, str, bytes]]:
     return [(path, f"/content/{number:04d}", content) for number, (path, content) in enumerate(facts.files)]
 
 
-def _device(interface: Interface, version: str) -> dict[str, Any]:
+def _device(nic: Nic, version: str) -> dict[str, Any]:
     """Which bus an interface is on, only its host knows; Nova says "none" then as well."""
-    body: dict[str, Any] = {"type": "nic", "mac": interface.mac, "bus": "none", "address": "none"}
+    body: dict[str, Any] = {"type": "nic", "mac": nic.mac, "bus": "none", "address": "none"}
     if version >= "2018-08-27":
         body["vf_trusted"] = False
-    return {**body, "tags": [interface.tag]}
+    return {**body, "tags": [nic.tag]}
