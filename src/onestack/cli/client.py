@@ -130,9 +130,10 @@ def answers(settings: Settings, service: str, timeout: float = 2.0) -> str:
     connection = http.client.HTTPConnection(base_url(settings, service).removeprefix("http://"), timeout=timeout)
     try:
         connection.request("GET", "/")
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        words = detail(answer.read(4096)) if answer.status >= 500 else ""
     except (OSError, http.client.HTTPException) as error:
         return str(getattr(error, "strerror", "") or error)
     finally:
         connection.close()
-    return f"answers with {status}" if status >= 500 else ""
+    return f"answers with {answer.status}: {words}" if answer.status >= 500 else ""

@@ -92,6 +92,18 @@ def ensure_running(settings: Settings) -> None:
         os.kill(before, signal.SIGHUP)
 
 
+def wait_for_current(settings: Settings, seconds: float = 30.0) -> bool:
+    """Until server and agent are the ones that were asked for: an older one may still answer for a moment."""
+    if under_systemd():
+        return True
+
+    def current() -> bool:
+        known = [(process.read_pidfile(Path(one.pidfile)), one) for one in (server(settings), agent(settings))]
+        return all(found is not None and found[1] == one.digest for found, one in known)
+
+    return process.wait_for(current, seconds, 0.05)
+
+
 def systemd_pid(settings: Settings, name: str) -> int | None:
     """The pid of one of this cloud's units, where systemd runs them."""
     program = next((program for program in of_cloud(settings) if program.name == name), None)

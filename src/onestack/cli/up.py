@@ -20,9 +20,10 @@ from onestack.cli.progress import Step, note
 from onestack.cli.settings import of
 from onestack.config import Settings
 from onestack.engines import external, kvm, libvirt, ovn, ovs, packages, process
+from onestack.engines.health import EngineError
 
-# Those that answer a GET of their root without anything else being up.
-APIS = ("identity", "identity-admin", "image", "compute", "metadata", "placement", "network", "console")
+# What a cloud is useful with; the console's pages may lack a package, which `status` tells.
+APIS = ("identity", "identity-admin", "image", "compute", "metadata", "placement", "network")
 PATIENCE = 60.0
 
 
@@ -72,6 +73,11 @@ def install() -> None:
     if packages.missing(wanted):
         with Step("Installing Debian packages") as step:
             packages.install(wanted, lambda share, words: step.update(share, words))
+    try:
+        with Step("Fetching noVNC") as step:
+            packages.ensure_novnc(lambda share, words: step.update(share, words))
+    except EngineError as error:
+        note(f"consoles in the browser will not work: {error}")
     ensure_libvirt_binding()
 
 
@@ -144,6 +150,8 @@ def start(settings: Settings) -> None:
                 note(danger)
     with Step("Starting the server and the agent") as step:
         programs.ensure_running(settings)
+        if not programs.wait_for_current(settings):
+            raise Problem("the supervisor does not start the server", "onestack logs supervisor")
         if programs.real(settings):
             ovn.wait_for_databases(settings)
             ovn.wait_for_chassis(settings)
@@ -162,9 +170,9 @@ def wait_for_apis(settings: Settings, step: Step) -> None:
             left.pop(0)
             step.update(1 - len(left) / len(APIS), left[0] if left else "")
             continue
-        dead = time.monotonic() - begun > 5 and not programs.pid(server)
-        if dead or time.monotonic() > deadline:
-            words = process.last_line(server.log) or reason
+        alive = programs.pid(server) is not None
+        if time.monotonic() > deadline or (time.monotonic() - begun > 5 and not alive):
+            words = reason if alive else process.last_line(server.log) or reason
             raise Problem(f"the {left[0]} API does not answer: {words}", f"see {server.log}")
         time.sleep(0.05)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ ENGINE_PACKAGES = (
     "qemu-utils",
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
+NOVNC = Path("/opt/onestack/novnc")
 MARK = "# written by onestack for the time of one installation"
 # What Debian would start for us at every boot although this cloud runs its own.
 UNWANTED_UNITS = ("ovn-central.service", "ovn-host.service", "ovn-controller.service", "ovn-northd.service")
@@ -86,7 +88,25 @@ def install(packages: list[str], report: Report) -> None:
         raise EngineError(f"apt did not install {', '.join(left)}")
 
 
-def apt(argv: list[str], report: Report, low: float, high: float) -> None:
+def ensure_novnc(report: Report) -> None:
+    """Unpack Debian's noVNC, of which only the pages are wanted: installed, it brings 40 Python packages along."""
+    if any(Path(root, "usr/share/novnc").is_dir() for root in ("/", NOVNC)):
+        return
+    fresh = NOVNC.with_name("novnc.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    # apt fetches as a user of its own where it can.
+    fresh.chmod(0o755)
+    apt(["apt-get", "download", "novnc"], report, 0.0, 0.9, directory=fresh)
+    archives = list(fresh.glob("novnc_*.deb"))
+    if not archives:
+        raise EngineError("apt did not fetch the package novnc")
+    process.run(["dpkg-deb", "-x", str(archives[0]), str(fresh)])
+    archives[0].unlink()
+    fresh.rename(NOVNC)
+
+
+def apt(argv: list[str], report: Report, low: float, high: float, directory: Path = Path("/")) -> None:
     """Run one of apt's programs; its log goes to a file, its progress (APT::Status-Fd) to `report`."""
     log = Path(MACHINE_LOG, "apt.log")
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +127,7 @@ def apt(argv: list[str], report: Report, low: float, high: float) -> None:
             stderr=subprocess.STDOUT,
             pass_fds=[writer],
             env=environment,
+            cwd=directory,
             start_new_session=True,
         )
         os.close(writer)
