@@ -15,7 +15,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, hosts, servers
+from onestack.compute import availability, hosts, server_groups, servers
 from onestack.compute.models import Host, Server
 from onestack.core import operations
 from onestack.core.cloud import Cloud
@@ -118,24 +118,25 @@ class Scheduler:
 
 
 def place(session: Session, cloud: Cloud, server: Server, known: list[Host], zones: dict[str, str]) -> Placed:
-    """Claim room on one of `known`; the freest first."""
+    """Claim room on one of `known`: the one that its group likes best, then the freest."""
     refused: dict[str, str] = {}
     now = cloud.clock.now()
     eligible: dict[str, Host] = {}
+    rules = server_groups.rules_of(session, server)
     for host in known:
-        reason = _why_not(server, host, zones[host.hostname], now)
+        reason = _why_not(server, host, zones[host.hostname], now) or rules.why_not(host.hostname)
         if reason:
             refused[host.hostname] = reason
         else:
             eligible[host.id] = host
     wanted = servers.resources(server)
-    ranked: list[tuple[int, float, str]] = []
+    ranked: list[tuple[int, int, float, str]] = []
     for uuid, _name, stocks in placement.candidates(session, wanted):
         if uuid in eligible:
             memory = stocks.get("MEMORY_MB")
             free = memory.free if memory else 0
-            ranked.append((free, random.random(), uuid))
-    for _free, _tie, uuid in sorted(ranked, reverse=True):
+            ranked.append((rules.weight(eligible[uuid].hostname), free, random.random(), uuid))
+    for *_order, uuid in sorted(ranked, reverse=True):
         if placement.claim(session, server.id, server.project_id, server.user_id, uuid, wanted):
             return Placed(eligible[uuid], {})
     full = placement.refusals(session, wanted)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
+from onestack.core.errors import Conflict
 from onestack.placement.capacity import Stock, fits, why_not
 from onestack.placement.models import Allocation, Consumer, Inventory, Provider
 
@@ -50,6 +51,17 @@ def set_inventory(session: Session, uuid: str, inventories: Mapping[str, Mapping
     if changed:
         bump(session, [uuid])
     session.flush()
+
+
+def remove_provider(session: Session, uuid: str) -> None:
+    """The provider is no more, with its inventory. Raises Conflict while something is allocated on it or it has
+    children."""
+    used = sa.select(Allocation.provider_uuid).where(Allocation.provider_uuid == uuid).limit(1)
+    children = sa.select(Provider.uuid).where(Provider.parent_uuid == uuid).limit(1)
+    if session.execute(used).first() is not None or session.execute(children).first() is not None:
+        raise Conflict(f"Unable to delete resource provider {uuid}: it is in use or has children.")
+    session.flush()
+    session.execute(sa.delete(Provider).where(Provider.uuid == uuid))
 
 
 def candidates(session: Session, resources: Resources) -> list[tuple[str, str, dict[str, Stock]]]:

@@ -15,7 +15,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, flavors, links, nics, quotas, schema, servers
+from onestack.compute import availability, flavors, links, nics, quotas, schema, server_groups, servers, user_quotas
 from onestack.compute.api import create_schema
 from onestack.compute.models import Flavor, Host, Keypair, Server, ServerTag
 from onestack.core import operations
@@ -41,10 +41,13 @@ def create(req: Request) -> Response:
         common = _common(req, session, values, hints)
         common["admin_password"] = password
         wanted = nics.requested(values.get("networks"), maximum)
-        count = quotas.fit(session, common["project_id"], common["vcpus"], common["ram"], minimum, maximum)
+        size = common["vcpus"], common["ram"]
+        count = quotas.fit(session, common["project_id"], *size, minimum, maximum)
+        count = user_quotas.fit(session, common["project_id"], common["user_id"], *size, minimum, count)
         rows = [_add(req, session, common, values, number, count) for number in range(count)]
         _tag(session, rows, values.get("tags") or [])
         session.flush()
+        server_groups.join(session, req.ctx, hints, [row.id for row in rows])
         for row in rows:
             nics.allocate(session, req, row, wanted, values.get("security_groups"))
             operations.enqueue(

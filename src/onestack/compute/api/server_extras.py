@@ -1,0 +1,78 @@
+"""Small things below one server, and events from other services: os-server-password, os-virtual-interfaces,
+/os-server-external-events. Source: the compute API reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from onestack.compute import nics, schema, servers
+from onestack.compute.models import Server
+from onestack.core.dialect import Version
+from onestack.core.errors import NotFound
+from onestack.core.http import Request, Response
+
+_EVENTS: tuple[tuple[Version, str], ...] = (
+    ((2, 1), "network-changed"), ((2, 1), "network-vif-plugged"), ((2, 1), "network-vif-unplugged"),
+    ((2, 1), "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
+    ((2, 82), "accelerator-request-bound"), ((2, 93), "volume-reimaged"),
+)  # fmt: skip
+
+
+def show_password(req: Request, server_id: str) -> dict[str, Any]:
+    """The password that the guest posted, encrypted with its user's key. Guests of this cloud post none."""
+    with req.cloud.db.read() as session:
+        servers.load(req, session, server_id)
+    return {"password": ""}
+
+
+def clear_password(req: Request, server_id: str) -> Response:
+    with req.cloud.db.read() as session:
+        servers.load(req, session, server_id)
+    return Response()
+
+
+def virtual_interfaces(req: Request, server_id: str) -> dict[str, Any]:
+    """Until 2.43."""
+    with req.cloud.db.read() as session:
+        servers.load(req, session, server_id)
+        ports = nics.of(session, [server_id]).get(server_id, [])
+    found: list[dict[str, str]] = [{"id": nic.port_id, "mac_address": nic.mac} for nic in ports]
+    if req.version >= (2, 12):
+        for body, nic in zip(found, ports, strict=True):
+            body["net_id"] = nic.network_id
+    return {"virtual_interfaces": found}
+
+
+def external_events(req: Request) -> Response:
+    """Other services tell what became of a server's ports. Ours tell each other in their transactions, so an event is
+    checked, answered with its own code, and changes nothing that isn't known already."""
+    fields: dict[str, schema.Check] = {
+        "name": schema.one_of(*(name for since, name in _EVENTS if req.version >= since)),
+        "server_uuid": schema.uuid_string,
+        "status": schema.one_of("failed", "completed", "in-progress"),
+        "tag": schema.string(),
+    }
+    events = schema.array(schema.obj(fields, ("name", "server_uuid"), req.version), minimum=1)
+    checked = schema.obj({"events": events}, ("events",), req.version)("", req.body)["events"]
+    with req.cloud.db.read() as session:
+        ids = {event["server_uuid"] for event in checked}
+        query = sa.select(Server.id, Server.host).where(Server.id.in_(ids), Server.deleted_at.is_(None))
+        known = {row.id: row.host for row in session.execute(query)}
+    answers = [_answer(event, known) for event in checked]
+    codes = {answer["code"] for answer in answers}
+    if codes == {404}:
+        raise NotFound("No instances found for any event")
+    return Response({"events": answers}, 200 if codes == {200} else 207)
+
+
+def _answer(event: dict[str, Any], known: dict[str, str | None]) -> dict[str, Any]:
+    answer = {"status": "completed", **event, "code": 200}
+    server_id = event["server_uuid"]
+    if server_id not in known:
+        answer |= {"status": "failed", "code": 404}
+    elif known[server_id] is None:
+        # It is on no host yet: the sender is to try again.
+        answer |= {"status": "failed", "code": 422}
+    return answer

@@ -1,0 +1,57 @@
+"""Nova's policy rules and their defaults for routes_admin.py: hosts, quotas, usage, and the proxies for old clients."""
+
+from __future__ import annotations
+
+from onestack.compute.policies import ADMIN, ANY, MEMBER, READER
+
+_V = "os_compute_api:"
+
+POLICIES: dict[str, str] = {
+    f"{_V}os-quota-sets:show": READER,
+    f"{_V}os-quota-sets:detail": READER,
+    f"{_V}os-quota-sets:defaults": ANY,
+    f"{_V}os-quota-sets:update": ADMIN,
+    f"{_V}os-quota-sets:delete": ADMIN,
+    f"{_V}os-quota-class-sets:show": ADMIN,
+    f"{_V}os-quota-class-sets:update": ADMIN,
+    f"{_V}limits": ANY,
+    f"{_V}limits:other_project": ADMIN,
+    f"{_V}os-services:list": ADMIN,
+    f"{_V}os-services:update": ADMIN,
+    f"{_V}os-services:delete": ADMIN,
+    f"{_V}os-hypervisors:list": ADMIN,
+    f"{_V}os-hypervisors:list-detail": ADMIN,
+    f"{_V}os-hypervisors:statistics": ADMIN,
+    f"{_V}os-hypervisors:show": ADMIN,
+    f"{_V}os-hypervisors:uptime": ADMIN,
+    f"{_V}os-hypervisors:search": ADMIN,
+    f"{_V}os-hypervisors:servers": ADMIN,
+    f"{_V}os-hosts:list": ADMIN,
+    f"{_V}os-hosts:show": ADMIN,
+    f"{_V}os-hosts:update": ADMIN,
+    f"{_V}os-hosts:reboot": ADMIN,
+    f"{_V}os-hosts:shutdown": ADMIN,
+    f"{_V}os-hosts:start": ADMIN,
+    f"{_V}os-availability-zone:list": ANY,
+    f"{_V}os-availability-zone:detail": ADMIN,
+    f"{_V}os-aggregates:index": ADMIN,
+    f"{_V}os-aggregates:show": ADMIN,
+    f"{_V}os-aggregates:create": ADMIN,
+    f"{_V}os-aggregates:update": ADMIN,
+    f"{_V}os-aggregates:delete": ADMIN,
+    f"{_V}os-aggregates:add_host": ADMIN,
+    f"{_V}os-aggregates:remove_host": ADMIN,
+    f"{_V}os-aggregates:set_metadata": ADMIN,
+    "compute:aggregates:images": ADMIN,
+    f"{_V}os-server-groups:index": READER,
+    f"{_V}os-server-groups:index:all_projects": ADMIN,
+    f"{_V}os-server-groups:show": READER,
+    f"{_V}os-server-groups:create": "rule:project_member_api",
+    f"{_V}os-server-groups:delete": MEMBER,
+    f"{_V}os-simple-tenant-usage:list": ADMIN,
+    f"{_V}os-simple-tenant-usage:show": READER,
+    f"{_V}os-server-external-events:create": f"{ADMIN} or role:service",
+    f"{_V}os-server-password:show": READER,
+    f"{_V}os-server-password:clear": MEMBER,
+    f"{_V}os-virtual-interfaces": READER,
+}
