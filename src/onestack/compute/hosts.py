@@ -72,6 +72,8 @@ def greet(session: Session, cloud: Cloud, agent: str, report: HostReport) -> Hos
         setattr(host, name, getattr(report, name))
     host.seen_at = host.updated_at = now
     session.flush()
+    if revision.current(session, feed(host.hostname)) == 0:
+        advance(session, cloud, host.hostname)  # revision 0 means "everything", which is never news to wait for
     placement.ensure_provider(session, cloud, host.id, host.hostname)
     placement.set_inventory(session, host.id, inventory(cloud.settings, report))
     _find_strays(session, cloud, report)

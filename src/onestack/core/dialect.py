@@ -33,6 +33,7 @@ class Dialect:
 
     max_body = 1 << 20  # bytes of a JSON body
     strict_content_type = False  # answer 415 to a body that doesn't say it is JSON
+    quiet = False  # requests are logged at debug: programs of ours that ask all the time
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."
 

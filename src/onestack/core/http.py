@@ -456,9 +456,11 @@ def _internal(service: Service, error: Exception, request_id: str) -> Fault:
 
 
 def _log(service: Service, req: Request, response: falcon.asgi.Response, elapsed: float) -> None:
-    if log.isEnabledFor(logging.INFO):
+    level = logging.DEBUG if service.dialect.quiet else logging.INFO
+    if log.isEnabledFor(level):
         ctx = req.ctx_or_none
-        log.info(
+        log.log(
+            level,
             "%s %s %s %s %s %.1f ms user=%s project=%s",
             service.name, req.id, req.method, req.falcon.path, response.status, elapsed * 1000,
             ctx.user_id if ctx else "-", (ctx.project_id if ctx else None) or "-",

@@ -7,3 +7,4 @@ from onestack.core.dialect import Dialect
 
 class AgentDialect(Dialect):
     max_body = 32 << 20
+    quiet = True  # the work of a host is asked for all the time
