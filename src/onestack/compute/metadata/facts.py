@@ -108,4 +108,3 @@ def _disks(server: Server) -> dict[str, str]:
 
 def _decoded(text: str) -> bytes:
     return base64.b64decode("".join(text.split()))
-
