@@ -45,8 +45,7 @@ class Keystone:
 
     def make(self, kind: str, **values: Any) -> dict[str, Any]:
         """Create as admin: `make("user", name="ann", password="x")` → the user."""
-        plural = "policies" if kind == "policy" else f"{kind}s"
-        answer = self.client.post(f"/v3/{plural}", as_=self.admin, json={kind: values})
+        answer = self.client.post(f"/v3/{kind}s", as_=self.admin, json={kind: values})
         assert answer.status_code == 201, answer.text
         return answer.json[kind]
 
