@@ -1,8 +1,8 @@
 """The server's own part of operations: choosing a host for a new server.
 
 `create` begins here: a host that is up, enabled, in the right zone and has room is claimed, the ports are bound to
-it, and the rest is its agent's work. Creates that wait are scheduled together in one transaction, each under a
-savepoint of its own: what fails for one is undone for that one alone.
+it, and the rest is its agent's work. Creates that wait are scheduled together in one transaction; if something is refused for
+one of them, each is done alone.
 """
 
 from __future__ import annotations
@@ -48,51 +48,48 @@ class Scheduler:
         return Runner(self.run, self.failed)
 
     def run(self, cloud: Cloud, operation_id: str) -> None:
+        try:
+            self._run(cloud, operation_id, BATCH)
+        except Fault:
+            # Something was refused for one of them, and with it the whole transaction: this one is done alone, so that
+            # the refusal meets only whom it is for.
+            self._run(cloud, operation_id, 1)
+
+    def _run(self, cloud: Cloud, operation_id: str, most: int) -> None:
         with cloud.db.write() as session:
-            owed = _owed(session, cloud, operation_id)
+            owed = _owed(session, cloud, operation_id, most)
             if not owed:
                 return
-            rows = {row.id: row for row in session.scalars(
-                sa.select(Server).where(Server.id.in_([operation.object_id for operation in owed]))
-            )}  # fmt: skip
+            query = sa.select(Server).where(Server.id.in_([operation.object_id for operation in owed]))
+            rows = {row.id: row for row in session.scalars(query)}
             known = list(session.scalars(sa.select(Host)))
             now = cloud.clock.now()
             if known and not any(hosts.is_up(host, now) for host in known) and self._just_started(cloud):
                 raise Busy(1.0)
-            zones = availability.zones(session, [host.hostname for host in known])
+            planner = Planner(session, cloud, known)
             for operation in owed:
-                self._schedule(session, cloud, operation, rows[operation.object_id], known, zones)
+                self._schedule(session, cloud, operation, rows[operation.object_id], planner)
 
     def _just_started(self, cloud: Cloud) -> bool:
         return cloud.clock.monotonic() - self._started < PATIENCE_SECONDS
 
     def _schedule(
-        self, session: Session, cloud: Cloud, operation: Operation, server: Server, known: list[Host],
-        zones: dict[str, str],
-    ) -> None:  # fmt: skip
+        self, session: Session, cloud: Cloud, operation: Operation, server: Server, planner: Planner
+    ) -> None:
         started = cloud.clock.now()
-        point = session.begin_nested()
-        try:
-            placed = place(session, cloud, server, known, zones)
-            if placed.host is not None:
-                network.bind(session, cloud, server.id, placed.host.hostname)
-                server.host = placed.host.hostname
-                hosts.touch(session, cloud, server)
-                operations.hand_over(session, cloud, operation, placed.host.hostname, "spawning")
-            point.commit()
-        except Fault as fault:
-            point.rollback()
-            session.refresh(server)
-            session.refresh(operation)
-            self._give_up(session, cloud, operation, server, fault.message, "", started)
-            return
+        placed = planner.place(server)
         if placed.host is None:
             details = "\n".join(f"{name}: {reason}" for name, reason in sorted(placed.refused.items()))
             self._give_up(session, cloud, operation, server, NO_VALID_HOST, details or "There are no hosts.", started)
             return
+        hostname = placed.host.hostname
+        network.bind(session, cloud, server.id, hostname)
+        server.host = hostname
+        hosts.touch(session, cloud, server)
+        operations.hand_over(session, cloud, operation, hostname, "spawning")
         operations.record(
             session, cloud, operation.id, "schedule", started_at=started, finished_at=cloud.clock.now(),
-            result="Success", host=placed.host.hostname,
+            result="Success", host=hostname,
         )  # fmt: skip
 
     def _give_up(
@@ -117,32 +114,48 @@ class Scheduler:
         servers.fail(session, cloud, server, operation.message or "Scheduling failed.", repr(error))
 
 
-def place(session: Session, cloud: Cloud, server: Server, known: list[Host], zones: dict[str, str]) -> Placed:
-    """Claim room on one of `known`: the one that its group likes best, then the freest."""
-    refused: dict[str, str] = {}
-    now = cloud.clock.now()
-    eligible: dict[str, Host] = {}
-    rules = server_groups.rules_of(session, server)
-    for host in known:
-        reason = _why_not(server, host, zones[host.hostname], now) or rules.why_not(host.hostname)
-        if reason:
-            refused[host.hostname] = reason
-        else:
-            eligible[host.id] = host
-    wanted = servers.resources(server)
-    ranked: list[tuple[int, int, float, str]] = []
-    for uuid, _name, stocks in placement.candidates(session, wanted):
-        if uuid in eligible:
-            memory = stocks.get("MEMORY_MB")
-            free = memory.free if memory else 0
-            ranked.append((rules.weight(eligible[uuid].hostname), free, random.random(), uuid))
-    for *_order, uuid in sorted(ranked, reverse=True):
-        if placement.claim(session, server.id, server.project_id, server.user_id, uuid, wanted):
-            return Placed(eligible[uuid], {})
-    full = placement.refusals(session, wanted)
-    for host in eligible.values():
-        refused[host.hostname] = full.get(host.hostname, "its resources were taken meanwhile")
-    return Placed(None, refused)
+class Planner:
+    """Finds hosts for the servers of one transaction. Hosts are ranked once for each size of server; what counts is
+    placement's claim, which looks again."""
+
+    def __init__(self, session: Session, cloud: Cloud, known: list[Host]) -> None:
+        self._session = session
+        self._now = cloud.clock.now()
+        self._known = known
+        self._zones = availability.zones(session, [host.hostname for host in known])
+        self._free: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
+
+    def place(self, server: Server) -> Placed:
+        """Claim room on one of the hosts; the freest first."""
+        refused: dict[str, str] = {}
+        eligible: dict[str, Host] = {}
+        for host in self._known:
+            reason = _why_not(server, host, self._zones[host.hostname], self._now)
+            if reason:
+                refused[host.hostname] = reason
+            else:
+                eligible[host.id] = host
+        wanted = servers.resources(server)
+        free = self._candidates(wanted)
+        for uuid in sorted(eligible.keys() & free.keys(), key=lambda one: (-free[one], random.random())):
+            if placement.claim(self._session, server.id, server.project_id, server.user_id, uuid, wanted):
+                free[uuid] -= server.ram
+                return Placed(eligible[uuid], {})
+            del free[uuid]
+        full = placement.refusals(self._session, wanted)
+        for host in eligible.values():
+            refused[host.hostname] = full.get(host.hostname, "its resources were taken meanwhile")
+        return Placed(None, refused)
+
+    def _candidates(self, wanted: dict[str, int]) -> dict[str, int]:
+        """Provider → its free memory, of those that have room for `wanted` as far as is known."""
+        key = tuple(sorted(wanted.items()))
+        if key not in self._free:
+            self._free[key] = {
+                uuid: stocks["MEMORY_MB"].free if "MEMORY_MB" in stocks else 0
+                for uuid, _name, stocks in placement.candidates(self._session, wanted)
+            }
+        return self._free[key]
 
 
 def _why_not(server: Server, host: Host, zone: str, now: datetime.datetime) -> str:
@@ -157,11 +170,13 @@ def _why_not(server: Server, host: Host, zone: str, now: datetime.datetime) -> s
     return ""
 
 
-def _owed(session: Session, cloud: Cloud, operation_id: str) -> list[Operation]:
+def _owed(session: Session, cloud: Cloud, operation_id: str, most: int) -> list[Operation]:
     """The claimed operation, and creates that nobody has claimed yet. Empty when it was ended meanwhile."""
     mine = session.get(Operation, operation_id, with_for_update=True)
     if mine is None or mine.finished_at is not None or mine.host is not None:
         return []
+    if most == 1:
+        return [mine]
     more = session.scalars(
         sa.select(Operation)
         .where(
@@ -170,7 +185,7 @@ def _owed(session: Session, cloud: Cloud, operation_id: str) -> list[Operation]:
             sa.or_(Operation.lease_until.is_(None), Operation.lease_until <= cloud.clock.now()),
         )
         .order_by(Operation.created_at)
-        .limit(BATCH - 1)
+        .limit(most - 1)
         .with_for_update(skip_locked=True)
     )  # fmt: skip
     return [mine, *more]

@@ -42,7 +42,9 @@ def action(req: Request, flavor_id: str) -> dict[str, Any]:
             if flavor.is_public and req.version >= (2, 7):
                 raise Conflict("Can not add access to a public flavor.")
             if row is not None:
-                raise Conflict(f"Flavor access already exists for flavor {flavor_id} and project {project} combination.")
+                raise Conflict(
+                    f"Flavor access already exists for flavor {flavor_id} and project {project} combination."
+                )
             session.add(FlavorAccess(flavor_id=flavor_id, project_id=project))
         else:
             if row is None:

@@ -53,7 +53,7 @@ def delete(req: Request, flavor_id: str, key: str) -> None:
 
 
 def _specs(name: str, value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or not value and not name:
+    if not isinstance(value, dict) or (not value and not name):
         raise BadRequest("Malformed request body")
     for key, item in value.items():
         if not _KEY.match(key):

@@ -90,7 +90,9 @@ def _time(name: str, text: str) -> datetime.datetime:
     try:
         value = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))
     except ValueError:
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'") from None
+        raise BadRequest(
+            f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
+        ) from None
     return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
 
 

@@ -22,7 +22,11 @@ from onestack.core.operations import Operation
 _LEFT_OUT = ("public_key", "key_type", "admin_password", "personality", "user_data", "requested_host", "image")
 
 COLUMNS = [
-    *(getattr(Server, attribute.key) for attribute in sa.inspect(Server).column_attrs if attribute.key not in _LEFT_OUT),
+    *(
+        getattr(Server, attribute.key)
+        for attribute in sa.inspect(Server).column_attrs
+        if attribute.key not in _LEFT_OUT
+    ),
     Operation.action.label("task_action"),
     Operation.stage.label("task_stage"),
     Operation.args.label("task_args"),

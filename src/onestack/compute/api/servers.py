@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, hosts, links, nics, schema, server_query, servers
+from onestack.compute import availability, hosts, links, nics, schema, server_groups, server_query, servers
 from onestack.compute.api import server_view
 from onestack.compute.models import Server
 from onestack.core import paging
@@ -83,12 +83,10 @@ def show(req: Request, server_id: str) -> dict[str, Any]:
 
 
 def render_server(req: Request, session: Session, server_id: str) -> dict[str, Any]:
-    row = session.execute(
-        server_view.select(*server_view.extra_columns(req)).where(Server.id == server_id)
-    ).one()
+    row = session.execute(server_view.select(*server_view.extra_columns(req)).where(Server.id == server_id)).one()
     body = server_view.View(req, session, [row]).render(row)
     if req.version >= (2, 71):
-        body["server_groups"] = []
+        body["server_groups"] = server_groups.of_server(session, server_id)
     return body
 
 
