@@ -65,6 +65,9 @@ def memory(pid: int) -> str:
 def api(settings: Settings, service: str) -> Health:
     url = client.base_url(settings, service)
     reason = client.answers(settings, service)
+    if service == "console" and reason.startswith("answers"):
+        # Its websockets work without noVNC's pages, which a cloud of an ordinary user may not have.
+        return Health(service, "up", f"{url}, {reason}")
     return Health(service, "down" if reason else "up", f"{url}: {reason}" if reason else url)
 
 
