@@ -183,10 +183,11 @@ def furnish(settings: Settings, *, boot: bool) -> demo.Vm | None:
         ensure_image(settings, step)
     with Step("Making the demo network"):
         network = demo.ensure_resources(settings)
+    with Step("Waiting for the host") as step:
+        demo.wait_for_host(settings, step.update)
     if not boot or not programs.real(settings):
         return None
     with Step("Booting the first VM") as step:
-        demo.wait_for_host(settings, step.update)
         return demo.ensure_vm(settings, "hello", network, step.update)
 
 
