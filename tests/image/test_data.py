@@ -198,6 +198,8 @@ def test_stage_and_import(images):
     assert images.client.post(path, json={"method": "x"}).status_code == 400
     assert images.client.post(path, json=body).status_code == 202
     shown = images.show(image).json
+    task = images.client.get(f"/v2/images/{image}/tasks").json["tasks"][0]
+    assert (task["status"], task["type"]) == ("success", "api_image_import")
     assert (shown["status"], shown["checksum"]) == ("active", hashlib.md5(DATA).hexdigest())
     assert images.client.post(path, json=body).status_code == 409
     assert images.files() == {image}
@@ -207,7 +209,11 @@ def test_refused_imports_start_anew(images):
     image = images.create(disk_format="qcow2")["id"]
     images.upload(image, b"not a qcow2", where="stage")
     answer = images.client.post(f"/v2/images/{image}/import", json={"method": {"name": "glance-direct"}})
-    assert answer.status_code == 415
+    assert answer.status_code == 202
+    task = images.client.get(f"/v2/images/{image}/tasks").json["tasks"][0]
+    assert task["status"] == "failure"
+    assert "does not match" in task["message"]
+    assert images.client.get(f"/v2/tasks/{task['id']}", as_="admin").json["input"]["image_id"] == image
     assert images.show(image).json["status"] == "queued"
     assert images.files() == set()
 

@@ -243,3 +243,5 @@ def test_discovery(images):
     assert images.client.get("/v2/tasks", as_="admin").json["tasks"] == []
     assert images.client.get("/v2/tasks").status_code == 403
     assert images.client.get("/v2/images", as_=None).status_code == 401
+    assert images.client.get("/v2/images/").status_code == 404
+    assert images.client.delete("/v2/images/").status_code == 404

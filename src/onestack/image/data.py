@@ -157,13 +157,14 @@ def unstage(cloud: Cloud, image_id: str) -> None:
             store.staged_path(cloud, image_id).unlink(missing_ok=True)
 
 
-def import_staged(cloud: Cloud, image_id: str, digest: Digest) -> None:
-    """Raises a Fault; refused data leaves the image queued."""
+def import_staged(cloud: Cloud, image_id: str, digest: Digest) -> str:
+    """Why the data was refused (the image is queued again), or nothing. Raises a Fault for everything else."""
     try:
         activate(cloud, image_id, store.staged_path(cloud, image_id), digest, "uploading")
-    except UnsupportedMedia:
+    except UnsupportedMedia as fault:
         unstage(cloud, image_id)
-        raise
+        return fault.message
+    return ""
 
 
 Finish = Callable[[Cloud, str, Path, Digest], None]

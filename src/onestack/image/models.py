@@ -76,3 +76,19 @@ class ImageMember(Base):
     status: Mapped[str] = mapped_column(sa.String(20), default="pending")
     created_at: Mapped[datetime.datetime]
     updated_at: Mapped[datetime.datetime]
+
+
+class ImageTask(Base):
+    """One import of an image: what became of it, for those who ask. `status` is success or failure."""
+
+    __tablename__ = "image_tasks"
+
+    id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    image_id: Mapped[str] = mapped_column(sa.ForeignKey(_IMAGE, ondelete="CASCADE"), index=True)
+    status: Mapped[str] = mapped_column(sa.String(30))
+    method: Mapped[str] = mapped_column(sa.String(64))
+    owner: Mapped[str | None] = mapped_column(sa.String(255))
+    user_id: Mapped[str] = mapped_column(sa.String(64))
+    request_id: Mapped[str] = mapped_column(sa.String(64))
+    message: Mapped[str] = mapped_column(sa.Text, default="")
+    created_at: Mapped[datetime.datetime]

@@ -36,6 +36,11 @@ class ImageService(Service):
         return watched
 
 
+def _rewrite(path: str) -> str:
+    """`/v2/images/` is the image with the empty id, not the list."""
+    return "/v2/images//" if path == "/v2/images/" else path
+
+
 def build(cloud: Cloud) -> dict[str, ImageService]:
     cloud.workers.append(Sweeper(cloud))
-    return {"image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES)}
+    return {"image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_rewrite)}

@@ -19,7 +19,7 @@ from onestack.core.errors import (
 from onestack.core.http import Request, Response
 from onestack.image import access, data, store, views
 from onestack.image.api.info import IMPORT_METHODS
-from onestack.image.models import Image
+from onestack.image.models import Image, ImageTask
 from onestack.image.store import Digest, Staging
 
 GONE = "onestack.client_gone"  # in the ASGI scope: the client went away before its body had ended
@@ -110,7 +110,10 @@ async def _drain(req: Request) -> None:
 
 
 def start_import(req: Request, image_id: str) -> None:
-    """POST /v2/images/{id}/import. The data was hashed when it was staged, so what is left to do fits a request."""
+    """POST /v2/images/{id}/import. The data was hashed when it was staged, so what is left to do fits a request.
+
+    Data that is refused is told by the image's task, and by the image that is queued again, as the real service does.
+    """
     method = req.body.get("method")
     if not isinstance(method, dict):
         raise BadRequest("Import request requires a 'method' field.")
@@ -128,7 +131,16 @@ def start_import(req: Request, image_id: str) -> None:
             if not getattr(image, name):
                 raise Conflict(f"'{name}' needs to be set before import")
         digest = Digest(**image.staged)
-    data.import_staged(req.cloud, image.id, digest)
+    refusal = data.import_staged(req.cloud, image.id, digest)
+    with req.cloud.db.write() as session:
+        if session.get(Image, image.id) is not None:
+            session.add(
+                ImageTask(
+                    id=req.cloud.ids.uuid(), image_id=image.id, status="failure" if refusal else "success",
+                    method=method["name"], owner=req.ctx.project_id, user_id=req.ctx.user_id, request_id=req.id,
+                    message=refusal, created_at=req.cloud.clock.now(),
+                )
+            )  # fmt: skip
 
 
 async def download(req: Request, image_id: str) -> Response:

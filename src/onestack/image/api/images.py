@@ -13,7 +13,7 @@ from onestack.core.db import on_commit
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from onestack.core.http import Request, Response
 from onestack.image import access, changes, listing, schema, store, views
-from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag
+from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag, ImageTask
 
 
 def create(req: Request) -> Response:
@@ -177,7 +177,7 @@ def delete(req: Request, image_id: str) -> None:
         image = access.load(req, session, image_id, for_update=True)
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
-        for table in (ImageProperty, ImageTag, ImageMember):
+        for table in (ImageProperty, ImageTag, ImageMember, ImageTask):
             session.execute(sa.delete(table).where(table.image_id == image.id))
         session.delete(image)
         # A crash before the files are gone leaves them to the sweep at the next start.

@@ -6,7 +6,7 @@ from typing import Any
 
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, schema, views
+from onestack.image import schema, views
 
 # What the API holds that is served here, by Glance's numbers; the first is the current one.
 _VERSIONS = ("2.17", "2.15", "2.13", "2.12", "2.11", "2.10", "2.9", "2.8", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2",
@@ -56,18 +56,3 @@ def import_info(req: Request) -> dict[str, Any]:
 def usage(req: Request) -> dict[str, Any]:
     """Empty where no limits are kept, as the real service answers without unified limits."""
     return {"usage": {}}
-
-
-def tasks(req: Request) -> dict[str, Any]:
-    """Imports end before they are answered, so nothing is ever waiting."""
-    return {"tasks": [], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
-
-
-def show_task(req: Request, task_id: str) -> dict[str, Any]:
-    raise NotFound(f"No task found with ID {task_id}")
-
-
-def image_tasks(req: Request, image_id: str) -> dict[str, Any]:
-    with req.cloud.db.read() as session:
-        access.load(req, session, image_id)
-    return {"tasks": []}
