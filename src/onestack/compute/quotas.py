@@ -71,6 +71,8 @@ def check_keypairs(session: Session, ctx: Context, user_id: str) -> None:
 
 
 def check_metadata(session: Session, project_id: str, items: int) -> None:
+    if not items:
+        return
     limit = limits(session, project_id)["metadata_items"]
     if limit != quota.UNLIMITED and items > limit:
         raise Forbidden(f"Maximum number of metadata items exceeds {limit}")
@@ -78,8 +80,10 @@ def check_metadata(session: Session, project_id: str, items: int) -> None:
 
 def check_personality(session: Session, project_id: str, files: Iterable[tuple[str, int]]) -> None:
     """`files`: (path, bytes of content)."""
-    limit = limits(session, project_id)
     files = list(files)
+    if not files:
+        return
+    limit = limits(session, project_id)
     for name, value, words in (
         ("injected_files", len(files), "Personality file limit exceeded"),
         ("injected_file_path_bytes", max((len(p) for p, _ in files), default=0), "Personality file path too long"),

@@ -64,7 +64,7 @@ def delete(req: Request, server_id: str, port_id: str) -> Response:
 
 
 def render(req: Request, nic: nics.Nic) -> dict[str, Any]:
-    body = {
+    body: dict[str, Any] = {
         "net_id": nic.network_id,
         "port_id": nic.port_id,
         "mac_addr": nic.mac,

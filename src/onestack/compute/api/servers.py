@@ -78,15 +78,28 @@ def _marker(session: Session, req: Request, sorts: list[tuple[str, str]]) -> dic
 
 def show(req: Request, server_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        servers.load(req, session, server_id)
-        return {"server": render_server(req, session, server_id)}
+        row = _row(req, session, server_id)
+        ctx = req.ctx
+        if row is None or row.deleted_at is not None or not (ctx.is_admin or row.project_id == ctx.project_id):
+            raise NotFound(f"Instance {server_id} could not be found.")
+        req.authorize({"project_id": row.project_id, "user_id": row.user_id})
+        return {"server": _render(req, session, row)}
 
 
 def render_server(req: Request, session: Session, server_id: str) -> dict[str, Any]:
-    row = session.execute(server_view.select(*server_view.extra_columns(req)).where(Server.id == server_id)).one()
+    """A server that the caller may see, as it is in this transaction."""
+    return _render(req, session, _row(req, session, server_id))
+
+
+def _row(req: Request, session: Session, server_id: str) -> Any:
+    query = server_view.select(*server_view.extra_columns(req)).where(Server.id == server_id)
+    return session.execute(query).one_or_none()
+
+
+def _render(req: Request, session: Session, row: Any) -> dict[str, Any]:
     body = server_view.View(req, session, [row]).render(row)
     if req.version >= (2, 71):
-        body["server_groups"] = server_groups.of_server(session, server_id)
+        body["server_groups"] = server_groups.of_server(session, row.id)
     return body
 
 
