@@ -37,3 +37,6 @@ def configure(settings: Settings) -> None:
     # Third parties that would log each request or each transaction.
     for name in ("uvicorn.access", "ovsdbapp", "oslo_policy", "websockets"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # At its debug level are the WebSockets' whole requests, and with them the tokens of consoles.
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(max(logging.INFO, server.getEffectiveLevel()))

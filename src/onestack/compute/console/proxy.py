@@ -42,7 +42,12 @@ class ConsoleProxy:
 
     def app(self, pool: ThreadPoolExecutor) -> Any:
         self._pool = pool
-        return self._serve
+
+        # A plain function: uvicorn takes a bound method for an application of an older kind.
+        async def serve(scope: Any, receive: Any, send: Any) -> None:
+            await self._serve(scope, receive, send)
+
+        return serve
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call blocking code in the handlers' pool; with `cloud`, what questions.ask needs."""
@@ -113,7 +118,7 @@ def token_of(query_string: bytes, headers: Mapping[str, str]) -> str | None:
         return query["token"][-1]
     inner = query.get("path")
     if inner and "token=" in inner[-1]:
-        return urllib.parse.parse_qs(inner[-1].lstrip("?/")).get("token", [None])[-1]
+        return urllib.parse.parse_qs(inner[-1].rpartition("?")[2]).get("token", [None])[-1]
     cookies = http.cookies.SimpleCookie()
     try:
         cookies.load(headers.get("cookie", ""))
