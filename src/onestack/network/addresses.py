@@ -28,7 +28,8 @@ def is_auto(subnet: Subnet) -> bool:
 
 
 def pools_of(subnet: Subnet) -> list[ipam.Pool]:
-    return [(int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last))) for first, last in subnet.allocation_pools]
+    pools = subnet.allocation_pools
+    return [(int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last))) for first, last in pools]
 
 
 def is_router_owner(device_owner: str) -> bool:

@@ -56,7 +56,7 @@ def lowest_free(pools: Iterable[Pool], used: Iterable[int]) -> int | None:
         candidate = first
         while position < len(taken) and taken[position] < first:
             position += 1
-        while position < len(taken) and taken[position] == candidate:
+        while position < len(taken) and taken[position] == candidate <= last:
             candidate += 1
             position += 1
         if candidate <= last:
