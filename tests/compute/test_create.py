@@ -38,11 +38,14 @@ def message(answer):
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [({"imageRef": "nope"}, "imageRef"), ({"imageRef": "00000000-31e7-49b7-b260-868f441e862b"}, "Can not find requested"),
+    [({"imageRef": "nope"}, "imageRef"),
+     ({"imageRef": "00000000-31e7-49b7-b260-868f441e862b"}, "Can not find requested"),
      ({"imageRef": ""}, "Invalid imageRef provided."), ({"flavorRef": "99"}, "Flavor 99 could not be found."),
-     ({"key_name": "nokey"}, "Invalid key_name provided."), ({"name": ""}, "is too short"), ({"name": "x" * 256}, "too long"),
+     ({"key_name": "nokey"}, "Invalid key_name provided."), ({"name": ""}, "is too short"),
+     ({"name": "x" * 256}, "too long"),
      ({"metadata": {"a": 1}}, "is not of type 'string'"), ({"metadata": {"a/b": "c"}}, "does not match"),
-     ({"metadata": []}, "is not of type 'object'"), ({"user_data": "%%%"}, "base64"), ({"min_count": 0}, "minimum of 1"),
+     ({"metadata": []}, "is not of type 'object'"), ({"user_data": "%%%"}, "base64"),
+     ({"min_count": 0}, "minimum of 1"),
      ({"min_count": "x"}, "min_count"), ({"max_count": 2**63 - 1, "min_count": 2**33}, "greater than"),
      ({"networks": [{"uuid": "x"}]}, "uuid"), ({"networks": "any"}, "networks"), ({"networks": [{"foo": 1}]}, "foo"),
      ({"networks": [{"uuid": "70a599e0-31e7-49b7-b260-868f441e8620"}]}, "could not be found"),

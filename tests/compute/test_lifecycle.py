@@ -133,6 +133,7 @@ def test_a_failed_create_is_error_and_holds_nothing(nova):
 def test_a_failed_action_leaves_the_server_as_it_is(nova):
     server_id = nova.boot()
     nova.agent.failing["pause"] = "No."
+    nova.cloud.clock.advance(1)
     nova.act(server_id, "pause")
     nova.settle()
     assert nova.states(server_id) == ("ACTIVE", "active", None, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import urllib.parse
 from typing import Any
 
@@ -41,7 +42,7 @@ def limit(req: Request) -> int:
     text = req.get("limit")
     if text is None:
         return MAX_LIMIT
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
         # Only a number that isn't negative passes Nova's query schema.
         raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. {text!r} does not match '^[0-9]*$'")
     asked = int(text) if text else 0
@@ -71,3 +72,14 @@ def with_next(body: dict[str, Any], key: str, found: list[dict[str, str]] | None
     if found:
         body[f"{key}_links"] = found
     return body
+
+
+def moment(name: str, text: str) -> datetime.datetime:
+    """A point in time from the query, in UTC without a zone, as it is stored. Raises BadRequest."""
+    try:
+        value = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))
+        return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
+    except (ValueError, OverflowError):
+        raise BadRequest(
+            f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
+        ) from None

@@ -1,8 +1,8 @@
 """The server's own part of operations: choosing a host for a new server.
 
 `create` begins here: a host that is up, enabled, in the right zone and has room is claimed, the ports are bound to
-it, and the rest is its agent's work. Creates that wait are scheduled together in one transaction; if something is refused for
-one of them, each is done alone.
+it, and the rest is its agent's work. Creates that wait are scheduled together in one transaction; if something is
+refused for one of them, each is done alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, hosts, server_groups, servers
+from onestack.compute import availability, hosts, servers
 from onestack.compute.models import Host, Server
 from onestack.core import operations
 from onestack.core.cloud import Cloud
@@ -73,9 +73,7 @@ class Scheduler:
     def _just_started(self, cloud: Cloud) -> bool:
         return cloud.clock.monotonic() - self._started < PATIENCE_SECONDS
 
-    def _schedule(
-        self, session: Session, cloud: Cloud, operation: Operation, server: Server, planner: Planner
-    ) -> None:
+    def _schedule(self, session: Session, cloud: Cloud, operation: Operation, server: Server, planner: Planner) -> None:
         started = cloud.clock.now()
         placed = planner.place(server)
         if placed.host is None:

@@ -5,7 +5,6 @@ Source: the compute API reference, "List Servers"; which filters users may use: 
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Callable
 from re import _parser  # type: ignore[attr-defined]
@@ -15,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import state
+from onestack.compute import links, state
 from onestack.compute.models import Server, ServerTag
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
@@ -137,7 +136,7 @@ def _changes(filters: dict[str, str]) -> list[sa.ColumnElement[bool]]:
     times = {}
     for name in ("changes-since", "changes-before"):
         if name in filters:
-            times[name] = _time(name, filters[name])
+            times[name] = links.moment(name, filters[name])
     if len(times) == 2 and times["changes-since"] > times["changes-before"]:
         raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
     found = []
@@ -146,16 +145,6 @@ def _changes(filters: dict[str, str]) -> list[sa.ColumnElement[bool]]:
     if "changes-before" in times:
         found.append(Server.updated_at <= times["changes-before"])
     return found
-
-
-def _time(name: str, text: str) -> datetime.datetime:
-    try:
-        value = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))
-    except ValueError:
-        raise BadRequest(
-            f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
-        ) from None
-    return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
 
 
 def _deleted(req: Request, filters: dict[str, str]) -> sa.ColumnElement[bool]:
@@ -228,7 +217,7 @@ def _states(filters: dict[str, str]) -> list[sa.ColumnElement[bool]]:
         found.append(_task_in({filters["task_state"].lower()}))
     if "power_state" in filters:
         text = filters["power_state"]
-        if not text.isdigit():
+        if not (text.isascii() and text.isdigit() and len(text) < 20):
             raise BadRequest(f"Invalid power state [{text}]")
         found.append(Server.power.in_([name for name, number in state.POWER_NUMBERS.items() if number == int(text)]))
     return found

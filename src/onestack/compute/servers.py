@@ -62,6 +62,8 @@ class Loaded:
 
 
 def find(session: Session, server_id: str, *, deleted: bool = False) -> Loaded | None:
+    if "\x00" in server_id:
+        return None
     query = sa.select(Server).where(Server.id == server_id)
     if not deleted:
         query = query.where(Server.deleted_at.is_(None))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -69,7 +68,7 @@ def _page(req: Request, session: Session, server_id: str, query: sa.Select[Any])
     for name, since in (("changes-since", (2, 58)), ("changes-before", (2, 66))):
         text = req.get(name)
         if text is not None and req.version >= since:
-            moment = _time(name, text)
+            moment = links.moment(name, text)
             later = name == "changes-since"
             query = query.where(Operation.updated_at >= moment if later else Operation.updated_at <= moment)
     marker = req.get("marker")
@@ -84,16 +83,6 @@ def _page(req: Request, session: Session, server_id: str, query: sa.Select[Any])
             )
         )
     return query
-
-
-def _time(name: str, text: str) -> datetime.datetime:
-    try:
-        value = datetime.datetime.fromisoformat(text.strip().replace(" ", "+"))
-    except ValueError:
-        raise BadRequest(
-            f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'date-time'"
-        ) from None
-    return value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
 
 
 def _action(req: Request, row: Operation) -> dict[str, Any]:
