@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.context import Context
-from onestack.core.errors import NotFound
+from onestack.core.errors import Forbidden, NotFound
 from onestack.core.http import Request
 from onestack.image.models import Image, ImageMember
 
@@ -50,7 +50,11 @@ def load(req: Request, session: Session, image_id: str, rule: str | None = None,
     """The image, authorized for the route's rule or the one named. Raises NotFound, Forbidden."""
     image, shared = find(session, req.ctx, image_id, for_update=for_update)
     what = target(image, req.ctx, shared)
-    if not req.allows("get_image", what):
-        raise missing(image_id)
-    req.authorize(what, rule)
+    try:
+        req.authorize(what, rule)
+    except Forbidden:
+        # Who may not even see the image isn't told that it exists.
+        if (rule or req.route.policy) == "get_image" or not req.allows("get_image", what):
+            raise missing(image_id) from None
+        raise
     return image
