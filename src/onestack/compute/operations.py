@@ -15,7 +15,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, hosts, servers
+from onestack.compute import availability, hosts, server_groups, servers
 from onestack.compute.models import Host, Server
 from onestack.core import operations
 from onestack.core.cloud import Cloud
@@ -124,18 +124,23 @@ class Planner:
         self._free: dict[tuple[tuple[str, int], ...], dict[str, int]] = {}
 
     def place(self, server: Server) -> Placed:
-        """Claim room on one of the hosts; the freest first."""
+        """Claim room on one of the hosts: the one that its server group likes best, then the freest."""
         refused: dict[str, str] = {}
+        rules = server_groups.rules_of(self._session, server)
         eligible: dict[str, Host] = {}
         for host in self._known:
-            reason = _why_not(server, host, self._zones[host.hostname], self._now)
+            reason = _why_not(server, host, self._zones[host.hostname], self._now) or rules.why_not(host.hostname)
             if reason:
                 refused[host.hostname] = reason
             else:
                 eligible[host.id] = host
         wanted = servers.resources(server)
         free = self._candidates(wanted)
-        for uuid in sorted(eligible.keys() & free.keys(), key=lambda one: (-free[one], random.random())):
+
+        def order(uuid: str) -> tuple[int, int, float]:
+            return -rules.weight(eligible[uuid].hostname), -free[uuid], random.random()
+
+        for uuid in sorted(eligible.keys() & free.keys(), key=order):
             if placement.claim(self._session, server.id, server.project_id, server.user_id, uuid, wanted):
                 free[uuid] -= server.ram
                 return Placed(eligible[uuid], {})

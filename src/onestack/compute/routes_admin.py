@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.compute import routes_proxy
 from onestack.compute.api import (
     aggregates,
     availability_zones,
@@ -111,4 +112,4 @@ OTHERS = [
     ),
 ]  # fmt: skip
 
-ROUTES = [*QUOTAS, *HOSTS, *GROUPS, *OTHERS]
+ROUTES = [*QUOTAS, *HOSTS, *GROUPS, *OTHERS, *routes_proxy.ROUTES]
