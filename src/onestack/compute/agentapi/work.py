@@ -22,6 +22,8 @@ from onestack.network import public as network
 from onestack.wire import NetworkSpec, Question, Work
 
 LONGEST_WAIT = 60.0
+_HAND_OUT_AGAIN_SECONDS = 2.0
+_GATHER_SECONDS = 0.01  # changes come in bursts: one answer tells of many
 _LOOK_AGAIN_SECONDS = 5.0  # the bound on what a lost wake-up costs
 
 
@@ -35,7 +37,7 @@ class Feeds:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made_of: OrderedDict[tuple[str, int], dict[str, int]] = OrderedDict()
-        self._handed_out: OrderedDict[str, None] = OrderedDict()
+        self._handed_out: OrderedDict[str, float] = OrderedDict()
 
     def after(self, agent: str, hostnames: list[str], number: int) -> dict[str, int] | None:
         if number == 0:
@@ -55,12 +57,14 @@ class Feeds:
                     self._made_of.popitem(last=False)
         return number
 
-    def first_time(self, question_id: str) -> bool:
-        """Whether this process has not handed the question out yet."""
+    def due(self, question_id: str, now: float) -> bool:
+        """Whether to hand the question out: at once, and again after a while, because the poll that took it may have
+        been a dead agent's. Agents know a question that they have already."""
         with self._lock:
-            if question_id in self._handed_out:
+            last = self._handed_out.get(question_id)
+            if last is not None and now - last < _HAND_OUT_AGAIN_SECONDS:
                 return False
-            self._handed_out[question_id] = None
+            self._handed_out[question_id] = now
             while len(self._handed_out) > 1000:
                 self._handed_out.popitem(last=False)
             return True
@@ -78,32 +82,36 @@ class Handlers:
         wait = min(float(req.get_int("wait", 0) or 0), LONGEST_WAIT)
         loop = asyncio.get_running_loop()
         until = loop.time() + wait
-        await req.run(_seen, req.cloud, agent)
-        names: list[str] = await req.run(_hosts, req.cloud, agent)
+        names: list[str] = await req.run(_seen, req.cloud, agent)
         topic = hosts.feed(names[0]) if len(names) == 1 else hosts.ANY_HOST
         while True:
             seen = req.cloud.wakeups.seen(topic)
-            work, changed = await req.run(self._look, req.cloud, agent, after)
             left = until - loop.time()
-            if changed or left <= 0:
+            work = await req.run(self._look, req.cloud, agent, after, left <= 0)
+            if work is not None:
                 return Response(work)
-            await req.cloud.wakeups.wait_async(topic, seen, min(left, _LOOK_AGAIN_SECONDS))
+            if await req.cloud.wakeups.wait_async(topic, seen, min(left, _LOOK_AGAIN_SECONDS)):
+                await asyncio.sleep(_GATHER_SECONDS)
 
-    def _look(self, cloud: Cloud, agent: str, number: int) -> tuple[Work, bool]:
-        """What there is for the agent now, and whether it is worth an answer."""
+    def _look(self, cloud: Cloud, agent: str, number: int, now: bool) -> Work | None:
+        """What there is for the agent; None when there is nothing new and it need not be answered `now`."""
         with cloud.db.read() as session:
             names = hosts_of(session, agent)
-            revisions = _revisions(session, names)
-            current = self._feeds.remember(agent, revisions)
-            asked = [question for question in _questions(session, names) if self._feeds.first_time(question.id)]
-            if current == number and not asked and number != 0:
-                return Work(revision=current, networks=_networks(session, names)), False
+            current = self._feeds.remember(agent, _revisions(session, names))
+            elapsed = cloud.clock.monotonic()
+            asked = [question for question in _questions(session, names) if self._feeds.due(question.id, elapsed)]
+            changed = current != number or number == 0
+            if not (changed or asked or now):
+                return None
             after = self._feeds.after(agent, names, number) if number <= current else None
-            found = spec.specs(session, names, after)
-            work = Work(
-                revision=current, full=after is None, servers=found, networks=_networks(session, names), questions=asked
+            found = spec.specs(session, names, after) if changed else []
+            return Work(
+                revision=current,
+                full=changed and after is None,
+                servers=found,
+                networks=_networks(session, names),
+                questions=asked,
             )
-            return work, current != number or bool(asked) or number == 0
 
     def answer(self, req: Request, question_id: str) -> dict[str, Any]:
         with req.cloud.db.write() as session:
@@ -144,16 +152,14 @@ def _networks(session: Session, names: list[str]) -> list[NetworkSpec]:
     ]  # fmt: skip
 
 
-def _hosts(cloud: Cloud, agent: str) -> list[str]:
-    with cloud.db.read() as session:
-        return hosts_of(session, agent)
-
-
-def _seen(cloud: Cloud, agent: str) -> None:
-    """An agent that asks for work is alive: what its last hello said is refreshed when it is getting old."""
+def _seen(cloud: Cloud, agent: str) -> list[str]:
+    """The names of the agent's hosts. An agent that asks for work is alive: what its last hello said is refreshed when
+    it is getting old."""
     now = cloud.clock.now()
     with cloud.db.read() as session:
-        rows = session.execute(sa.select(Host.hostname, Host.seen_at).where(Host.agent == agent)).all()
+        query = sa.select(Host.hostname, Host.seen_at).where(Host.agent == agent).order_by(Host.hostname)
+        rows = session.execute(query).all()
     if old := [row.hostname for row in rows if (now - row.seen_at).total_seconds() > hosts.HEARTBEAT_SECONDS]:
         with cloud.db.write() as session:
             hosts.seen(session, cloud, old)
+    return [row.hostname for row in rows]
