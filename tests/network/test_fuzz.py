@@ -14,7 +14,8 @@ WORDS = [
     None, True, False, 0, -1, 22, 1 << 40, 1.5, "", "x", "True", "22", "10.0.0.0/24", "10.0.0.5", "fd00::1",
     "fd00::/64",
     "::ffff:1.2.3.4", "fe80::1%eth0", "999.1.1.1", "fa:16:3e:00:00:01", ID, "tcp", "ingress", "IPv6", "slaac", [], {},
-    ["x"], [None], [{}], [{"ip_address": "10.0.0.9"}], [{"ip_address": 7}], [{"subnet_id": ID}], [{"start": "10.0.0.5", "end": "::1"}],
+    ["x"], [None], [{}], [{"ip_address": "10.0.0.9"}], [{"ip_address": 7}], [{"subnet_id": ID}],
+    [{"start": "10.0.0.5", "end": "::1"}],
     [{"destination": "10.0.0.0/8", "nexthop": "::1"}], {"network_id": ID}, {"network_id": 7, "x": []}, [[]],
     "é" * 300,
 ]  # fmt: skip

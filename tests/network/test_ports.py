@@ -67,6 +67,12 @@ def test_bad_ports(api, make, values, status, kind):
     error(api.post("/v2.0/ports", json={"port": {"network_id": net["id"], **values}}), status, kind)
 
 
+def test_tenants_put_no_ports_on_the_external_network(api, make):
+    public = make.public()
+    error(api.post("/v2.0/ports", json={"port": {"network_id": public["id"]}}), 403, "PolicyNotAuthorized")
+    assert make.post("port", "ports", as_="admin", network_id=public["id"])["fixed_ips"]
+
+
 def test_a_mac_is_used_once_in_a_network(api, make):
     net = make.network()
     make.port(net, mac_address="fa:16:3e:00:00:01")

@@ -18,6 +18,7 @@ from onestack.network import (
     addresses,
     attributes,
     auto,
+    describe,
     dirty,
     errors,
     ipam,
@@ -375,6 +376,11 @@ def limits(session: Session, project_id: str) -> dict[str, tuple[int, int]]:
 def health(cloud: Cloud) -> Health:
     """Whether the engine can be reached and follows the tables."""
     return syncer.of(cloud).health()
+
+
+def default_dns(cloud: Cloud) -> list[str]:
+    """The DNS servers that guests get where their subnet names none."""
+    return describe.resolvers(cloud.settings)
 
 
 def project_in_use(session: Session, project_id: str) -> bool:

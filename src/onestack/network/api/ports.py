@@ -26,8 +26,7 @@ def create(req: Request) -> dict[str, Any]:
         network = objects.get(session, "network", values["network_id"], req.ctx)
         target = {
             "project_id": project, "tenant_id": project, "network:project_id": network.project_id,
-            # An external network's addresses are for routers; tenants may plug into what they may see, as in Neutron.
-            "shared": network.shared or network.external, "device_owner": values["device_owner"],
+            "shared": network.shared, "device_owner": values["device_owner"],
         }  # fmt: skip
         req.authorize(target)
         given = {name: values[name] for name in sent if name in values}
