@@ -77,7 +77,7 @@ class ConsoleProxy:
             try:
                 agent = await self._joined(stream_id, stream, console)
             except (Fault, TimeoutError) as error:
-                log.info("console of %s could not be opened: %s", console.server_id, error or "the host is too slow")
+                log.info("console of %s could not be opened: %s", console.server_id, str(error) or "too slow")
                 await send({"type": "websocket.close", "code": 1011, "reason": "The console could not be opened."})
                 return
             accept: dict[str, Any] = {"type": "websocket.accept", "headers": [(b"server", b"WebSockify")]}
