@@ -6,6 +6,8 @@ that matters: libvirtd finds them again whenever it starts.
 
 from __future__ import annotations
 
+import contextlib
+import grp
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +18,7 @@ from onestack.engines.ovs import answers
 from onestack.engines.paths import LIBVIRT_SOCKET, MACHINE_LOG, MACHINE_RUN, systemd
 from onestack.engines.process import Program
 
+KVM = "/dev/kvm"
 LOG_SOCKET = "/run/libvirt/virtlogd-sock"
 NAMES = ("virtlogd", "libvirtd")
 
@@ -41,6 +44,7 @@ def ours() -> bool:
 
 def ensure_running() -> None:
     """Raises EngineError with one line that says what is wrong."""
+    ensure_kvm_permissions()
     if not answers(LIBVIRT_SOCKET):
         if systemd():
             process.run(["systemctl", "enable", "--now", "virtlogd.socket", "libvirtd.socket"], seconds=60)
@@ -48,6 +52,19 @@ def ensure_running() -> None:
             start()
     if not process.wait_for(lambda: answers(LIBVIRT_SOCKET), 20):
         raise EngineError(f"libvirtd does not start: {process.last_line(f'{MACHINE_LOG}/libvirtd.log') or 'no word'}")
+
+
+def ensure_kvm_permissions(device: str = KVM) -> None:
+    """Give /dev/kvm to the group kvm where no udev did (containers, minimal machines).
+
+    A device that QEMU's user can't open looks to libvirt like a change of the machine: it then asks every QEMU binary for
+    its capabilities again on each call, 4 s each time, also where VMs are emulated.
+    """
+    # No device and no such group are both ordinary; a device on a read-only /dev stays as it is.
+    with contextlib.suppress(OSError, KeyError):
+        if os.stat(device).st_mode & 0o070 == 0:
+            os.chown(device, 0, grp.getgrnam("kvm").gr_gid)
+            os.chmod(device, 0o660)
 
 
 def start() -> None:
