@@ -75,7 +75,8 @@ def test_update_by_uuid(nova, operator):
     assert (changed["status"], changed["disabled_reason"], changed["id"]) == ("disabled", "maintenance", identifier)
     down = operator.put(path, {"forced_down": True}, "2.53").json["service"]
     assert (down["state"], down["status"], down["forced_down"]) == ("down", "disabled", True)
-    for wrong in ({}, {"disabled_reason": "x"}, {"status": "enabled", "disabled_reason": "x"}, {"status": "x"}, {"y": 1}):
+    enabled = {"status": "enabled", "disabled_reason": "x"}
+    for wrong in ({}, {"disabled_reason": "x"}, enabled, {"status": "x"}, {"y": 1}):
         assert operator.put(path, wrong, "2.53").status_code == 400
     assert operator.put("os-services/enable", {"status": "enabled"}, "2.53").status_code == 400
     unknown = "11111111-2222-4333-8444-555555555555"

@@ -142,7 +142,7 @@ def delete(req: Request, service: str) -> Response:
     """Forget a hypervisor that will not come back; if its agent does say hello again, it is a new one."""
     if req.version >= (2, 53):
         _check_uuid(service)
-    elif not service.isdigit():
+    elif not (service.isascii() and service.isdigit()):
         raise BadRequest(f"Invalid id {service}: it must be an integer")
     with req.cloud.db.write() as session:
         host = _by_id(session, req, service)
@@ -178,7 +178,7 @@ def _by_name(session: Session, req: Request, hostname: str, binary: str) -> Host
 
 def _by_id(session: Session, req: Request, service: str) -> Host:
     if req.version < (2, 53):
-        number = int(service[:18])
+        number = int(service) if len(service) < 19 else 0  # more than a column holds is nobody's
         if 1 <= number <= _FIRST:
             raise _not_compute(OURS[number - 1])
         host = session.get(Host, number - _FIRST)
