@@ -57,8 +57,8 @@ def ensure_running() -> None:
 def ensure_kvm_permissions(device: str = KVM) -> None:
     """Give /dev/kvm to the group kvm where no udev did (containers, minimal machines).
 
-    A device that QEMU's user can't open looks to libvirt like a change of the machine: it then asks every QEMU binary for
-    its capabilities again on each call, 4 s each time, also where VMs are emulated.
+    A device that QEMU's user can't open looks to libvirt like a change of the machine: it then asks each QEMU binary
+    for its capabilities again on each call, 4 s each time, also where VMs are emulated.
     """
     # No device and no such group are both ordinary; a device on a read-only /dev stays as it is.
     with contextlib.suppress(OSError, KeyError):
