@@ -15,7 +15,8 @@ NAMES = ("1", "x", "-1", "0", "9" * 40, IMAGE, "é", "a%00b", "%F0%9F%90%8D", "�
 VALUES = (None, True, -1, 2**31, 2**70, 1.5, 1e400, "", "x" * 300, "\ud800", "\x00", [], [1], {}, {"a": {}}, "²", "1e5")
 QUERIES = ("", "?limit=²&marker=x&offset=-1", "?limit=1&offset=99999999999999999999", "?marker=%00", "?marker=\u00b2",
            "?start=x&end=y", "?start=0001-01-01T00:00:00&end=9999-12-31T23:59:59", "?tenant_id=&reserved=x&user_id=",
-           "?all_tenants=x&all_projects=x&with_servers=x&changes-since=0001-01-01T00:00:00%2B23:00&minRam=²")  # fmt: skip
+           "?all_tenants=x&all_projects=x&with_servers=x&minRam=²", "?changes-since=0001-01-01T00:00:00%2B23:00",
+           "?changes-since=9999-12-31T23:59:59-23:00")  # fmt: skip
 KEYS = (
     "quota_set", "quota_class_set", "aggregate", "add_host", "set_metadata", "server_group", "events", "metadata",
     "meta", "security_group", "security_group_rule", "pool", "host", "binary", "status", "cache", "cores",

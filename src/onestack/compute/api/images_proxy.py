@@ -120,10 +120,10 @@ def _filters(req: Request) -> dict[str, Any]:
     if (since := req.get("changes-since")) is not None:
         try:
             moment = datetime.datetime.fromisoformat(since)
-        except ValueError:
+            if moment.tzinfo is not None:
+                moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+        except (ValueError, OverflowError):
             raise BadRequest("Invalid changes-since value") from None
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
         found["changed_since"] = moment
     properties = {key[len(_PROPERTY) :]: value for key, value in req.query if key.startswith(_PROPERTY)}
     if (server := req.get("server")) is not None:
