@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -122,6 +124,23 @@ def test_work_of_a_dead_worker_is_run_again_after_its_lease(ready):
     assert other.run_one()
     assert ran == [operation_id]
     assert state(ready, operation_id).attempts == 2
+
+
+def test_leases_of_a_killed_process_are_free_at_the_next_start(ready):
+    ended = subprocess.run(
+        [sys.executable, "-c", "from onestack.core import operations; print(operations._this_process())"],
+        capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    runners = {("server", "create"): Runner(lambda *_: None, lambda *_: None)}
+    ours = Workers(ready, runners)
+    for owner, free in ((f"{ended}/x", True), (ours.name, False), ("another:1:2:3/x", False)):
+        operation_id = owe(ready, object_id=owner)
+        with ready.db.write() as session:
+            operation = session.get(Operation, operation_id)
+            operation.state, operation.lease_owner = "running", owner
+            operation.lease_until = ready.clock.now() + datetime.timedelta(seconds=20)
+        ours._free_dead_leases()
+        assert (state(ready, operation_id).lease_owner is None) == free
 
 
 def test_a_failure_is_recorded_with_its_reason(ready):

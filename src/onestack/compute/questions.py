@@ -52,7 +52,7 @@ async def ask(
             answer = await req.run(_get, cloud, question_id)
             if answer is not None:
                 break
-            if waited >= timeout:
+            if waited >= timeout or cloud.wakeups.closed:
                 raise Unavailable(
                     "The host of the server does not answer. Try again, or ask the operator to look at it."
                 )

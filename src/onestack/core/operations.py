@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Callable
@@ -180,7 +181,7 @@ class Workers:
     def __init__(self, cloud: Cloud, runners: dict[tuple[str, str], Runner], *, threads: int = 4) -> None:
         self.cloud = cloud
         self.runners = runners
-        self.name = cloud.ids.uuid()
+        self.name = f"{_this_process()}/{cloud.ids.uuid()[:8]}"
         self._stop = threading.Event()
         self._running: set[str] = set()
         self._lock = threading.Lock()
@@ -190,6 +191,7 @@ class Workers:
         self._threads.append(threading.Thread(target=self._keep_leases, name="operations-leases", daemon=True))
 
     def start(self) -> None:
+        self._free_dead_leases()
         for thread in self._threads:
             thread.start()
 
@@ -285,6 +287,19 @@ class Workers:
             finish(session, self.cloud, operation, error=message)
             runner.failed(self.cloud, session, operation, error)
 
+    def _free_dead_leases(self) -> None:
+        """What a process of this machine held when it was killed need not wait for its leases to run out."""
+        with self.cloud.db.write() as session:
+            query = sa.select(Operation.id, Operation.lease_owner).where(
+                Operation.finished_at.is_(None), Operation.state == RUNNING, Operation.lease_owner.is_not(None)
+            )
+            dead = [row.id for row in session.execute(query) if _is_dead(row.lease_owner)]
+            session.execute(
+                sa.update(Operation)
+                .where(Operation.id.in_(dead))
+                .values(state=QUEUED, lease_owner=None, lease_until=None)
+            )
+
     def _keep_leases(self) -> None:
         while not self._stop.wait(LEASE_SECONDS / 3):
             with self._lock:
@@ -301,3 +316,30 @@ class Workers:
                     )
             except Exception:
                 log.exception("could not renew leases; they are tried again")
+
+
+def _this_process() -> str:
+    """A name for this process that no other one ever had: boot, process id namespace, pid and start time."""
+    return f"{_machine()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def _machine() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        boot = file.read().strip().replace("-", "")[:12]
+    return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"
+
+
+def _start_time(pid: int) -> str | None:
+    """In clock ticks since boot (proc(5), field 22); None when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+def _is_dead(owner: str) -> bool:
+    """Whether a lease's owner was a process of this machine that is no more."""
+    machine, _, process = owner.partition("/")[0].rpartition(":")[0].rpartition(":")
+    started = owner.partition("/")[0].rpartition(":")[2]
+    return machine == _machine() and process.isdigit() and _start_time(int(process)) != started

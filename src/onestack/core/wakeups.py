@@ -18,6 +18,7 @@ class Wakeups:
         self._lock = threading.Condition()
         self._counts: dict[str, int] = defaultdict(int)
         self._futures: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]] = defaultdict(list)
+        self.closed = False  # the process is ending: nobody waits any more
 
     def notify(self, topic: str) -> None:
         """Wake everybody who waits for `topic`. Any thread may call it."""
@@ -29,6 +30,16 @@ class Wakeups:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_set, future)
 
+    def close(self) -> None:
+        """Wake everybody, and let nobody wait again: whoever loops looks at `closed`."""
+        with self._lock:
+            self.closed = True
+            topics = list(self._futures)
+        for topic in topics:
+            self.notify(topic)
+        with self._lock:
+            self._lock.notify_all()
+
     def seen(self, topic: str) -> int:
         """How often `topic` was notified. Take it *before* looking at the database, then wait for a change of it."""
         with self._lock:
@@ -37,7 +48,7 @@ class Wakeups:
     def wait(self, topic: str, seen: int, timeout: float) -> bool:
         """Block until `topic` was notified after `seen`, or for `timeout` seconds. True when it was."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._counts[topic] != seen, timeout)
+            return self._lock.wait_for(lambda: self.closed or self._counts[topic] != seen, timeout)
 
     async def wait_async(self, topic: str, seen: int, timeout: float) -> bool:
         """The same for coroutines, without a thread."""
@@ -45,7 +56,7 @@ class Wakeups:
         future: asyncio.Future[None] = loop.create_future()
         entry = (loop, future)
         with self._lock:
-            if self._counts[topic] != seen:
+            if self.closed or self._counts[topic] != seen:
                 return True
             self._futures[topic].append(entry)
         try:

@@ -115,7 +115,7 @@ async def serve(cloud: Cloud, applications: dict[str, Any], sockets: dict[int, s
         servers = [_uvicorn(dispatch(by_port)), _uvicorn(applications[AGENT].app(pool), uds=str(uds))]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _leave, servers)
+            loop.add_signal_handler(number, _leave, cloud, servers)
         for worker in cloud.workers:
             worker.start()
         log.info("serving %s on %s", ", ".join(sorted(applications)), settings.bind)
@@ -127,7 +127,8 @@ async def serve(cloud: Cloud, applications: dict[str, Any], sockets: dict[int, s
             cloud.db.close()
 
 
-def _leave(servers: list[_Server]) -> None:
+def _leave(cloud: Cloud, servers: list[_Server]) -> None:
+    cloud.wakeups.close()  # agents' long polls end now instead of in half a minute
     for server in servers:
         server.should_exit = True
 

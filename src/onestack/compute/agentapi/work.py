@@ -87,7 +87,7 @@ class Handlers:
         while True:
             seen = req.cloud.wakeups.seen(topic)
             left = until - loop.time()
-            work = await req.run(self._look, req.cloud, agent, after, left <= 0)
+            work = await req.run(self._look, req.cloud, agent, after, left <= 0 or req.cloud.wakeups.closed)
             if work is not None:
                 return Response(work)
             if await req.cloud.wakeups.wait_async(topic, seen, min(left, _LOOK_AGAIN_SECONDS)):
