@@ -1,0 +1,1 @@
+"""0001, 0002 …: never changed once released."""

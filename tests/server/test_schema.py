@@ -1,0 +1,66 @@
+"""A database that was migrated is the same as one made from the models."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+from onestack.core.db import Base, Database
+from onestack.server import build, schema
+
+assert build.BUILDERS  # every service's models are known
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = Database(f"sqlite:///{tmp_path}/db.sqlite")
+    yield database
+    database.close()
+
+
+def tables(database):
+    return set(sa.inspect(database.engine).get_table_names())
+
+
+def test_migrations_lead_to_the_models(database):
+    settings = Config()
+    settings.set_main_option("script_location", str(schema.MIGRATIONS))
+    settings.attributes["metadata"] = Base.metadata
+    with database.engine.connect() as connection:
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+        connection.commit()
+    with database.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    assert differences == [], "python -m onestack.server.migrations.make NAME"
+
+
+def test_a_new_database_is_at_the_newest_revision_at_once(database):
+    schema.ensure(database)
+    assert set(Base.metadata.tables) < tables(database)
+    with database.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == schema.newest()
+
+
+def test_again_changes_nothing_and_two_at_once_are_one(database):
+    threads = [threading.Thread(target=schema.ensure, args=(database,)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM alembic_version")).scalar() == 1
+
+
+def test_a_killed_first_start_is_finished_by_the_next(database):
+    """The tables are there, the stamp isn't: the process died in between."""
+    database.create_all()
+    schema.ensure(database)
+    with database.engine.connect() as connection:
+        assert connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() == schema.newest()
