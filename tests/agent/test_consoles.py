@@ -89,7 +89,9 @@ def test_bytes_go_both_ways(state: Path, client: Recorded) -> None:
         screen.settimeout(10)
         screen.sendall(b"RFB 003.008\n")
         assert screen.recv(100) == b"\x00\xffkeys"
-        screen.sendall(bytes(range(256)) * 1000)
+        # The user leaves after the first of it, so the guest may not get rid of the rest.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            screen.sendall(bytes(range(256)) * 1000)
         assert client.wait("q").ok
         assert over.wait(10)
         with contextlib.suppress(ConnectionResetError):
