@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from onestack import config
 from onestack.core.clock import FakeClock
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.core.db import Database
+from onestack.core.db import Base, Database
 
 PROJECT = "1" * 32
 OTHER_PROJECT = "2" * 32
@@ -84,6 +85,35 @@ class Client:
 
     def delete(self, path: str, **more: Any) -> falcon.testing.Result:
         return self.request("DELETE", path, **more)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A new SQLite database is a copy of the first one with the same tables: making some ninety takes longer than
+    most tests."""
+    made: dict[frozenset[str], Path] = {}
+    folder = tmp_path_factory.mktemp("tables")
+    original = Database.create_all
+
+    def create_all(database: Database) -> None:
+        file = database.engine.url.database
+        if not database.sqlite or not file or Path(file).exists():
+            original(database)
+            return
+        names = frozenset(Base.metadata.tables)
+        if names not in made:
+            template = Database(f"sqlite:///{folder / str(len(made))}.sqlite")
+            original(template)
+            with template.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            template.close()
+            made[names] = Path(str(template.engine.url.database))
+        shutil.copy(made[names], file)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Database, "create_all", create_all)
+    yield
+    patch.undo()
 
 
 @pytest.fixture

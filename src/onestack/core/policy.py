@@ -1,12 +1,12 @@
 """Who may do what: oslo.policy rules, the real services' names and defaults, the operator's file over them.
 
-The operator's file is `<state>/policy/<service>.yaml` (or the older `.json`); it is read again when it
-changes.
-A rule that isn't registered is denied to everybody.
+The operator's file is `<state>/policy/<service>.yaml` (or the older `.json`); it is read again when it changes. A
+rule that isn't registered is denied to everybody.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,12 @@ from onestack.core.policy_checks import Compiled
 Target = dict[str, Any]
 
 
+@functools.cache
+def _rule(name: str, check: str) -> policy.RuleDefault:
+    """Parsing is most of what a service's start takes, and the same texts come again."""
+    return policy.RuleDefault(name, check)
+
+
 class Policy:
     """The rules of one service."""
 
@@ -32,12 +38,12 @@ class Policy:
         self._enforcer = policy.Enforcer(conf, policy_file=str(file or ""), use_conf=file is not None)
         self._enforcer.suppress_default_change_warnings = True
         self._enforcer.suppress_deprecation_warnings = True
-        rules = [policy.RuleDefault(name, check) for name, check in defaults.items()]
-        self._enforcer.register_defaults(rules)
+        rules = [_rule(name, check) for name, check in defaults.items()]
         if file is None:
             # Without a file there is nothing to look for on each check.
             self._enforcer.set_rules({rule.name: rule.check for rule in rules}, overwrite=True, use_conf=False)
         else:
+            self._enforcer.register_defaults(rules)
             conf.set_override("policy_dirs", [], group="oslo_policy")
             self._enforcer.load_rules()
         self._file_path = file
