@@ -9,7 +9,7 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onestack.core import operations, paging, quota, revision
@@ -215,6 +215,7 @@ TABLE = sa.Table("paging_rows", sa.MetaData(), sa.Column("id", sa.Integer, prima
                  sa.Column("name", sa.String), sa.Column("size", sa.Integer))  # fmt: skip
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([None, 1, 2])), max_size=12),
     sorts=st.permutations([("name", "asc"), ("size", "desc"), ("name", "desc")]).map(

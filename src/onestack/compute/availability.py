@@ -9,10 +9,19 @@ from sqlalchemy.orm import Session
 
 from onestack.compute.models import Host
 from onestack.compute.models_admin import Aggregate, AggregateHost
+from onestack.core.db import fetch, many
 
 DEFAULT = "nova"  # of every host that no aggregate puts into another one
 INTERNAL = "internal"  # of the services that are no hypervisors
 KEY = "availability_zone"  # in an aggregate's metadata
+
+
+_ZONES = (
+    sa.select(AggregateHost.hostname, Aggregate.meta)
+    .join(Aggregate, Aggregate.id == AggregateHost.aggregate_id)
+    .where(AggregateHost.hostname.in_(many("hosts")))
+    .order_by(Aggregate.id)
+)
 
 
 def zones(session: Session, hostnames: Iterable[str]) -> dict[str, str]:
@@ -20,13 +29,7 @@ def zones(session: Session, hostnames: Iterable[str]) -> dict[str, str]:
     found = dict.fromkeys(hostnames, DEFAULT)
     if not found:
         return found
-    query = (
-        sa.select(AggregateHost.hostname, Aggregate.meta)
-        .join(Aggregate, Aggregate.id == AggregateHost.aggregate_id)
-        .where(AggregateHost.hostname.in_(list(found)))
-        .order_by(Aggregate.id)
-    )
-    for hostname, metadata in session.execute(query):
+    for hostname, metadata in fetch(session, _ZONES, hosts=list(found)):
         if zone := metadata.get(KEY):
             found[hostname] = zone
     return found

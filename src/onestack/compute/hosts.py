@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -28,7 +29,8 @@ def feed(hostname: str) -> str:
     return f"host:{hostname}"
 
 
-def is_up(host: Host, now: datetime.datetime) -> bool:
+def is_up(host: Any, now: datetime.datetime) -> bool:
+    """`host` is a Host or a row with its forced_down and seen_at."""
     return not host.forced_down and (now - host.seen_at).total_seconds() <= DOWN_AFTER_SECONDS
 
 

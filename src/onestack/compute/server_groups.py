@@ -18,6 +18,7 @@ from onestack.compute.models import Server
 from onestack.compute.models_admin import ServerGroup, ServerGroupMember
 from onestack.core import quota
 from onestack.core.context import Context
+from onestack.core.db import fetch
 from onestack.core.errors import BadRequest, Forbidden
 
 HARD = ("anti-affinity", "affinity")
@@ -126,10 +127,12 @@ def members(session: Session, group_ids: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
+_OF_SERVER = sa.select(ServerGroupMember.group_id).where(ServerGroupMember.server_id == sa.bindparam("server"))
+
+
 def of_server(session: Session, server_id: str) -> list[str]:
     """The groups that a server is in, as 2.71 shows them: a list of one at most."""
-    query = sa.select(ServerGroupMember.group_id).where(ServerGroupMember.server_id == server_id)
-    return list(session.scalars(query))
+    return list(fetch(session, _OF_SERVER, server=server_id).scalars())
 
 
 def count(session: Session, project_id: str) -> int:

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.clock import seconds
+from onestack.core.db import fetch, many
 from onestack.image.models import Image, ImageProperty, ImageTag
 
 STORE = "file"
@@ -33,17 +34,21 @@ def render_image(image: Any, properties: dict[str, str], tags: list[str]) -> dic
     return body
 
 
+_PROPERTIES = sa.select(ImageProperty.image_id, ImageProperty.name, ImageProperty.value).where(
+    ImageProperty.image_id.in_(many("ids"))
+)
+_TAGS = sa.select(ImageTag.image_id, ImageTag.tag).where(ImageTag.image_id.in_(many("ids"))).order_by(ImageTag.tag)
+
+
 def render_images(session: Session, images: Sequence[Any]) -> list[dict[str, Any]]:
     """Two queries, however many images."""
     ids = [image.id for image in images]
     properties: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
     if ids:
-        query = sa.select(ImageProperty.image_id, ImageProperty.name, ImageProperty.value)
-        for image_id, name, value in session.execute(query.where(ImageProperty.image_id.in_(ids))):
+        for image_id, name, value in fetch(session, _PROPERTIES, ids=ids):
             properties[image_id][name] = value
-        labels = sa.select(ImageTag.image_id, ImageTag.tag).where(ImageTag.image_id.in_(ids)).order_by(ImageTag.tag)
-        for image_id, tag in session.execute(labels):
+        for image_id, tag in fetch(session, _TAGS, ids=ids):
             tags[image_id].append(tag)
     return [render_image(image, properties[image.id], tags[image.id]) for image in images]
 

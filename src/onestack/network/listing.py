@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core import paging
+from onestack.core.db import fetch
 from onestack.core.http import Request
 from onestack.network import attributes, errors, objects, views
 from onestack.network.models import (
@@ -242,6 +244,14 @@ def _href(req: Request, marker: str, backwards: bool) -> str:
     return f"{req.base_url}{req.falcon.path}?{urllib.parse.urlencode(kept)}"
 
 
+# Resource → its attributes that have a rule of their own for who may see them, with that rule.
+_SECRET = {
+    resource: [(rule.removeprefix(start), rule) for rule in POLICIES if rule.startswith(start)]
+    for resource in COLLECTIONS
+    for start in [f"get_{resource}:"]
+}
+
+
 def show_allowed(req: Request, session: Session, resource: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Render the rows that policy lets the caller see, without the attributes that it doesn't."""
     seen: dict[tuple[Any, ...], list[str] | None] = {}
@@ -263,10 +273,7 @@ def _hidden(req: Request, resource: str, target: dict[str, Any]) -> list[str] | 
     """The attributes that the caller may not see of such an object; None when not even the object."""
     if not req.allows(f"get_{resource}", target):
         return None
-    prefix = f"get_{resource}:"
-    return [
-        rule.removeprefix(prefix) for rule in POLICIES if rule.startswith(prefix) and not req.allows(rule, target)
-    ]
+    return [name for name, rule in _SECRET[resource] if not req.allows(rule, target)]
 
 
 def _fields(req: Request, rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -276,14 +283,21 @@ def _fields(req: Request, rendered: list[dict[str, Any]]) -> list[dict[str, Any]
     return [{name: value for name, value in item.items() if name in wanted} for item in rendered]
 
 
+@cache
+def _one(resource: str, visible: bool) -> sa.Select[Any]:
+    """One row by its `id`, where the `project` sees it."""
+    table = objects.MODELS[resource].__table__
+    query = sa.select(*table.c).where(table.c.id == sa.bindparam("id"))
+    return query.where(objects.within(resource, sa.bindparam("project"))) if visible else query
+
+
 def one(req: Request, session: Session, resource: str, identifier: str) -> dict[str, Any]:
     """One object, rendered; 404 when it isn't there or isn't for the caller."""
-    table = objects.MODELS[resource].__table__
-    query = sa.select(*table.c).where(table.c.id == identifier)
-    condition = objects.visible(resource, req.ctx)
-    if condition is not None:
-        query = query.where(condition)
-    rendered = show_allowed(req, session, resource, list(session.execute(query)))
+    if objects.sees_all(req.ctx):
+        rows = fetch(session, _one(resource, False), id=identifier)
+    else:
+        rows = fetch(session, _one(resource, True), id=identifier, project=req.ctx.project_id or "-")
+    rendered = show_allowed(req, session, resource, rows.all())
     if not rendered:
         raise errors.not_found(resource, identifier)
     return _fields(req, rendered)[0]

@@ -10,6 +10,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from onestack.core.db import fetch, many
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, PortSecurityGroup, SecurityGroup, Subnet
 
 
@@ -65,17 +66,40 @@ class HostNetwork(msgspec.Struct, frozen=True, kw_only=True):
     mtu: int
 
 
+_PORTS = (
+    sa.select(
+        Port.id, Port.device_id, Port.mac_address, Port.network_id, Port.status, Port.host, Port.tag,
+        Port.of_compute, Port.vnic_type, Network.name.label("network_name"), Network.mtu,
+    )
+    .join(Network, Network.id == Port.network_id)
+    .where(Port.device_id.in_(many("servers")), Port.device_owner.like("compute:%"))
+    .order_by(Port.nic_index, Port.id)
+)  # fmt: skip
+_FIXED = (
+    sa.select(
+        PortAddress.port_id, PortAddress.ip_address, Subnet.id, Subnet.cidr, Subnet.ip_version, Subnet.gateway_ip,
+        Subnet.dns_nameservers, Subnet.host_routes, Subnet.enable_dhcp, Subnet.ipv6_address_mode,
+    )
+    .join(Subnet, Subnet.id == PortAddress.subnet_id)
+    .where(PortAddress.port_id.in_(many("ports")))
+    .order_by(PortAddress.port_id, PortAddress.position)
+)  # fmt: skip
+_FLOATING = (
+    sa.select(FloatingIp.port_id, FloatingIp.floating_ip_address, FloatingIp.fixed_ip_address)
+    .where(FloatingIp.port_id.in_(many("ports")))
+    .order_by(FloatingIp.id)
+)
+_GROUPS = (
+    sa.select(PortSecurityGroup.port_id, SecurityGroup.id, SecurityGroup.name)
+    .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
+    .where(PortSecurityGroup.port_id.in_(many("ports")))
+    .order_by(SecurityGroup.name, SecurityGroup.id)
+)
+
+
 def info(session: Session, server_ids: Sequence[str]) -> dict[str, list[Nic]]:
     """Server → its interfaces, in their order."""
-    rows = session.execute(
-        sa.select(
-            Port.id, Port.device_id, Port.mac_address, Port.network_id, Port.status, Port.host, Port.tag,
-            Port.of_compute, Port.vnic_type, Network.name.label("network_name"), Network.mtu,
-        )
-        .join(Network, Network.id == Port.network_id)
-        .where(Port.device_id.in_(server_ids), Port.device_owner.like("compute:%"))
-        .order_by(Port.nic_index, Port.id)
-    ).all()  # fmt: skip
+    rows = fetch(session, _PORTS, servers=server_ids).all()
     ids = [row.id for row in rows]
     fixed = _fixed(session, ids)
     floating = _floating(session, ids)
@@ -94,17 +118,8 @@ def info(session: Session, server_ids: Sequence[str]) -> dict[str, list[Nic]]:
 
 
 def _fixed(session: Session, port_ids: list[str]) -> dict[str, list[NicAddress]]:
-    rows = session.execute(
-        sa.select(
-            PortAddress.port_id, PortAddress.ip_address, Subnet.id, Subnet.cidr, Subnet.ip_version, Subnet.gateway_ip,
-            Subnet.dns_nameservers, Subnet.host_routes, Subnet.enable_dhcp, Subnet.ipv6_address_mode,
-        )
-        .join(Subnet, Subnet.id == PortAddress.subnet_id)
-        .where(PortAddress.port_id.in_(port_ids))
-        .order_by(PortAddress.port_id, PortAddress.position)
-    )  # fmt: skip
     found: dict[str, list[NicAddress]] = {}
-    for row in rows:
+    for row in fetch(session, _FIXED, ports=port_ids):
         found.setdefault(row.port_id, []).append(
             NicAddress(
                 address=row.ip_address, version=row.ip_version, subnet_id=row.id, cidr=row.cidr,
@@ -118,23 +133,14 @@ def _fixed(session: Session, port_ids: list[str]) -> dict[str, list[NicAddress]]
 
 def _floating(session: Session, port_ids: list[str]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
-    query = sa.select(FloatingIp.port_id, FloatingIp.floating_ip_address, FloatingIp.fixed_ip_address).where(
-        FloatingIp.port_id.in_(port_ids)
-    )
-    for row in session.execute(query.order_by(FloatingIp.id)):
+    for row in fetch(session, _FLOATING, ports=port_ids):
         found.setdefault(str(row.port_id), []).append((row.floating_ip_address, row.fixed_ip_address or ""))
     return found
 
 
 def _groups(session: Session, port_ids: list[str]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
-    query = (
-        sa.select(PortSecurityGroup.port_id, SecurityGroup.id, SecurityGroup.name)
-        .join(SecurityGroup, SecurityGroup.id == PortSecurityGroup.security_group_id)
-        .where(PortSecurityGroup.port_id.in_(port_ids))
-        .order_by(SecurityGroup.name, SecurityGroup.id)
-    )
-    for port, group, name in session.execute(query):
+    for port, group, name in fetch(session, _GROUPS, ports=port_ids):
         found.setdefault(port, []).append((group, name))
     return found
 

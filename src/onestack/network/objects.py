@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from onestack.core import quota
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.db import fetch, many
 from onestack.network import errors
 from onestack.network.models import FloatingIp, Network, Port, Router, SecurityGroup, SecurityGroupRule, Subnet, Tag
 
@@ -52,9 +53,11 @@ def sees_all(ctx: Context) -> bool:
 
 def visible(resource: str, ctx: Context) -> sa.ColumnElement[bool] | None:
     """The condition that keeps other tenants' rows out; None when the caller sees everything."""
-    if sees_all(ctx):
-        return None
-    project = ctx.project_id or "-"
+    return None if sees_all(ctx) else within(resource, ctx.project_id or "-")
+
+
+def within(resource: str, project: Any) -> sa.ColumnElement[bool]:
+    """The condition for what a project sees; `project` is its id, or a bindparam for it."""
     open_networks = sa.or_(Network.project_id == project, Network.shared, Network.external)
     if resource == "network":
         return open_networks
@@ -119,9 +122,12 @@ def take_quota(session: Session, project_id: str, wanted: Mapping[str, int]) -> 
         raise errors.over_quota(over)
 
 
+_TAGS = sa.select(Tag.object_id, Tag.tag).where(Tag.object_id.in_(many("ids"))).order_by(Tag.tag)
+
+
 def tags_of(session: Session, ids: list[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for row in session.execute(sa.select(Tag.object_id, Tag.tag).where(Tag.object_id.in_(ids)).order_by(Tag.tag)):
+    for row in fetch(session, _TAGS, ids=ids):
         found.setdefault(row.object_id, []).append(row.tag)
     return found
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.clock import seconds
 from onestack.core.cloud import Cloud
+from onestack.core.db import fetch, many
 from onestack.network import objects
 from onestack.network.models import (
     Network,
@@ -25,6 +26,24 @@ from onestack.network.models import (
 Rendered = list[dict[str, Any]]
 ZONE = "nova"
 DNS_DOMAIN = "openstacklocal"
+
+
+_SUBNETS = (
+    sa.select(Subnet.id, Subnet.network_id)
+    .where(Subnet.network_id.in_(many("networks")))
+    .order_by(Subnet.created_at)
+)
+_NETWORKS = sa.select(
+    Network.id, Network.project_id, Network.shared, Network.external, Network.dns_domain
+).where(Network.id.in_(many("networks")))  # fmt: skip
+_ADDRESSES = (
+    sa.select(PortAddress.port_id, PortAddress.subnet_id, PortAddress.ip_address)
+    .where(PortAddress.port_id.in_(many("ports")))
+    .order_by(PortAddress.position)
+)
+_GROUPS = sa.select(PortSecurityGroup.port_id, PortSecurityGroup.security_group_id).where(
+    PortSecurityGroup.port_id.in_(many("ports"))
+)
 
 
 def _standard(row: Any, tags: dict[str, list[str]]) -> dict[str, Any]:
@@ -44,8 +63,7 @@ def networks(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
     ids = [row.id for row in rows]
     tags = objects.tags_of(session, ids)
     subnets: dict[str, list[str]] = {}
-    query = sa.select(Subnet.id, Subnet.network_id).where(Subnet.network_id.in_(ids)).order_by(Subnet.created_at)
-    for found in session.execute(query):
+    for found in fetch(session, _SUBNETS, networks=ids):
         subnets.setdefault(found.network_id, []).append(found.id)
     return [
         {
@@ -99,30 +117,20 @@ def subnets(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
 
 
 def _networks(session: Session, rows: Sequence[Any]) -> dict[str, Any]:
-    query = sa.select(
-        Network.id, Network.project_id, Network.shared, Network.external, Network.dns_domain
-    ).where(Network.id.in_({row.network_id for row in rows}))
-    return {row.id: row for row in session.execute(query)}
+    ids = list({row.network_id for row in rows})
+    return {row.id: row for row in fetch(session, _NETWORKS, networks=ids)}
 
 
 def port_list(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
     ids = [row.id for row in rows]
     tags = objects.tags_of(session, ids)
     addresses: dict[str, list[dict[str, str]]] = {}
-    query = (
-        sa.select(PortAddress.port_id, PortAddress.subnet_id, PortAddress.ip_address)
-        .where(PortAddress.port_id.in_(ids))
-        .order_by(PortAddress.position)
-    )
-    for found in session.execute(query):
+    for found in fetch(session, _ADDRESSES, ports=ids):
         addresses.setdefault(found.port_id, []).append(
             {"subnet_id": found.subnet_id, "ip_address": found.ip_address}
         )
     groups: dict[str, list[str]] = {}
-    members = sa.select(PortSecurityGroup.port_id, PortSecurityGroup.security_group_id).where(
-        PortSecurityGroup.port_id.in_(ids)
-    )
-    for member in session.execute(members):
+    for member in fetch(session, _GROUPS, ports=ids):
         groups.setdefault(member.port_id, []).append(member.security_group_id)
     bridge = cloud.settings.integration_bridge
     return [

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from onestack.compute import availability, hosts, links, nics, state
 from onestack.compute.models import Host, Server, ServerTag
 from onestack.core.clock import micros, seconds
+from onestack.core.db import fetch, many
 from onestack.core.http import Request
 from onestack.core.operations import Operation
 
@@ -23,7 +24,7 @@ _LEFT_OUT = ("public_key", "key_type", "admin_password", "personality", "user_da
 
 COLUMNS = [
     *(
-        getattr(Server, attribute.key)
+        getattr(Server, attribute.key).label(attribute.key)  # not the column's name, which may be another one
         for attribute in sa.inspect(Server).column_attrs
         if attribute.key not in _LEFT_OUT
     ),
@@ -43,12 +44,34 @@ def select(*more: Any) -> sa.Select[Any]:
 
 def extra_columns(req: Request) -> list[Any]:
     """What only some callers or microversions see."""
-    more: list[Any] = []
+    return [getattr(Server, name) for name in _extra(req)]
+
+
+def _extra(req: Request) -> tuple[str, ...]:
+    more: tuple[str, ...] = ()
     if req.version >= (2, 3) and req.allows("os_compute_api:os-extended-server-attributes"):
-        more.append(Server.user_data)
+        more += ("user_data",)
     if req.version >= (2, 98):
-        more.append(Server.image)
+        more += ("image",)
     return more
+
+
+@cache
+def _one(*extra: str) -> sa.Select[Any]:
+    return select(*(getattr(Server, name) for name in extra)).where(Server.id == sa.bindparam("id"))
+
+
+def one(req: Request, session: Session, server_id: str) -> Any:
+    """The row of one server, deleted ones too; None when there is none."""
+    return fetch(session, _one(*_extra(req)), id=server_id).one_or_none()
+
+
+_HOSTS = sa.select(Host.hostname, Host.forced_down, Host.seen_at, Host.disabled).where(
+    Host.hostname.in_(many("names"))
+)
+_TAGS = (
+    sa.select(ServerTag.server_id, ServerTag.tag).where(ServerTag.server_id.in_(many("ids"))).order_by(ServerTag.tag)
+)
 
 
 class View:
@@ -73,7 +96,7 @@ class View:
             return None
         now = self.req.cloud.clock.now()
         found = {}
-        for host in session.scalars(sa.select(Host).where(Host.hostname.in_(list(names)))):
+        for host in fetch(session, _HOSTS, names=list(names)):
             up = "UP" if hosts.is_up(host, now) else "DOWN"
             found[host.hostname] = "MAINTENANCE" if host.disabled else up
         return found
@@ -198,8 +221,7 @@ class View:
 
 def _tags(session: Session, ids: Sequence[str]) -> Mapping[str, list[str]]:
     found: dict[str, list[str]] = {}
-    query = sa.select(ServerTag.server_id, ServerTag.tag).where(ServerTag.server_id.in_(ids)).order_by(ServerTag.tag)
-    for server_id, tag in session.execute(query):
+    for server_id, tag in fetch(session, _TAGS, ids=ids):
         found.setdefault(server_id, []).append(tag)
     return found
 

@@ -92,8 +92,7 @@ def render_server(req: Request, session: Session, server_id: str) -> dict[str, A
 
 
 def _row(req: Request, session: Session, server_id: str) -> Any:
-    query = server_view.select(*server_view.extra_columns(req)).where(Server.id == server_id)
-    return session.execute(query).one_or_none()
+    return server_view.one(req, session, server_id)
 
 
 def _render(req: Request, session: Session, row: Any) -> dict[str, Any]:
@@ -120,13 +119,20 @@ def update(req: Request, server_id: str) -> dict[str, Any]:
         session.flush()
         body = render_server(req, session, server_id)
     if req.version < (2, 75):
-        # Before 2.75 the answer to an update leaves these out.
-        for key in [key for key in body if key.startswith(("OS-EXT-", "OS-SRV-USG:", "os-extended-volumes:"))]:
-            if key != "OS-EXT-SRV-ATTR:hostname" or req.version < (2, 90):
-                del body[key]
-        for key in ("config_drive", "key_name", "security_groups", "host_status", "server_groups"):
-            body.pop(key, None)
+        leave_out(body)
     return {"server": body}
+
+
+def leave_out(body: dict[str, Any], *keep: str) -> None:
+    """Before 2.75 the answers to an update and a rebuild have less in them than that to a show."""
+    for key in list(body):
+        if key.startswith(("OS-EXT-", "OS-SRV-USG:", "os-extended-volumes:")):
+            del body[key]
+    for key in ("config_drive", "key_name", "security_groups", "host_status", "server_groups"):
+        if key not in keep:
+            body.pop(key, None)
+    for entries in body["addresses"].values():
+        entries[:] = [{"version": entry["version"], "addr": entry["addr"]} for entry in entries]
 
 
 _COLUMNS = {
