@@ -10,7 +10,6 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import openstack
 from openstack.config.loader import OpenStackConfig
 from openstack.connection import Connection
 

@@ -39,7 +39,8 @@ def cloud() -> Iterator[SystemCloud]:
     state = Path(kept) if kept else Path(tempfile.mkdtemp(prefix="onestack-system-", dir="/var/tmp"))
     made = SystemCloud(state, offset)
     try:
-        made.onestack("up", "--no-boot")
+        if not (kept and (state / "onestack.toml").exists() and made.pid("server")):
+            made.onestack("up", "--no-boot")
         yield made
     finally:
         if not kept:

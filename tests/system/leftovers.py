@@ -18,7 +18,7 @@ def of_server(cloud: SystemCloud, server_id: str, ports: list[str]) -> list[str]
     return [
         *_domain(server_id),
         *_files(cloud, server_id),
-        *_network(cloud, ports),
+        *of_ports(cloud, ports),
         *_allocations(cloud, server_id),
         *_rows(cloud, server_id),
     ]
@@ -49,7 +49,8 @@ def _files(cloud: SystemCloud, server_id: str) -> list[str]:
     return [f"file {path}" for root in roots for path in root.glob(f"**/*{server_id}*")]
 
 
-def _network(cloud: SystemCloud, ports: list[str]) -> list[str]:
+def of_ports(cloud: SystemCloud, ports: list[str]) -> list[str]:
+    """On the host and in OVN."""
     found = []
     for port in ports:
         tap = f"tap{port[:11]}"

@@ -57,7 +57,9 @@ class Ssh:
 
     def pings(self, address: str, count: int = 1) -> bool:
         """Whether an address answers one of `count` pings of one second each."""
-        return self.run(f"ping -c {count} -W 1 {address}", count * 2 + 15).returncode == 0
+        done = self.run(f"sudo ping -c {count} -W 1 {address}", count * 2 + 15)
+        assert "packets transmitted" in done.stdout, done.stderr
+        return done.returncode == 0
 
     def addresses(self, device: str) -> list[str]:
         """The IPv4 addresses of a device in the guest; none when there is no such device."""

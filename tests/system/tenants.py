@@ -96,7 +96,7 @@ class Tenant:
     def used(self) -> dict[str, int]:
         """What the quotas say that the tenant uses of what servers use."""
         limits = self.conn.compute.get_limits().absolute
-        quota = self.conn.network.get_quota(self.project.id, details=True)
+        quota = self.admin.network.get_quota(self.project.id, details=True)
         return {
             "instances": limits.instances_used,
             "cores": limits.total_cores_used,

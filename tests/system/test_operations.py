@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -82,8 +83,7 @@ def test_an_interface_comes_and_goes_while_it_runs(vm: Guest, shared: Tenant) ->
     vm.conn.compute.delete_server_interface(interface.port_id, vm.id)
     until(lambda: vm.ssh.run("ip link show eth1").returncode != 0, 60, "no eth1")
     until(lambda: second.name not in vm.show().addresses, 30, "no address of it")
-    leftovers_of_port = leftovers._network(shared.cloud, [interface.port_id])
-    assert not leftovers_of_port
+    until(lambda: not leftovers.of_ports(shared.cloud, [interface.port_id]), 30, "nothing is left of the port")
     assert vm.ssh.boot_id() == boot
     shared.conn.network.delete_network(second)
 
@@ -104,7 +104,8 @@ def test_a_locked_server_is_left_alone(vm: Guest) -> None:
 
 
 def test_console_output(vm: Guest) -> None:
-    assert vm.id in vm.console()
+    vm.ssh("echo seen on the console | sudo tee /dev/ttyS0")
+    until(lambda: "seen on the console" in vm.console(), 20, "what the guest printed")
     last = vm.conn.compute.get_server_console_output(vm.id, length=2)["output"]
     assert 0 < len(last.splitlines()) <= 2
 
@@ -120,7 +121,6 @@ def test_a_group_rule_reaches_a_running_server(vm: Guest, shared: Tenant) -> Non
     (icmp,) = [rule for rule in shared.conn.network.security_group_rules(security_group_id=group)
                if rule.protocol == "icmp"]  # fmt: skip
     shared.conn.network.delete_security_group_rule(icmp)
-    import subprocess
 
     def pings() -> bool:
         return subprocess.run(["ping", "-c1", "-W1", vm.ssh.address], capture_output=True).returncode == 0
