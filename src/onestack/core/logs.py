@@ -11,6 +11,25 @@ import msgspec
 from onestack.config import Settings
 
 
+class TextFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00.000Z INFO logger message`. Each request writes a line, so a second is formatted once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = (-1, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        second, text = self._second
+        now = int(record.created)
+        if now != second:
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+            self._second = (now, text)
+        line = f"{text}.{int(record.msecs):03d}Z {record.levelname} {record.name} {record.getMessage()}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return line + "\n" + self.formatStack(record.stack_info) if record.stack_info else line
+
+
 class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = {
@@ -26,13 +45,10 @@ class JsonFormatter(logging.Formatter):
 
 def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    if settings.log_format == "json":
-        handler.setFormatter(JsonFormatter())
-    else:
-        form = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s %(message)s"
-        formatter = logging.Formatter(form, "%Y-%m-%dT%H:%M:%S")
-        formatter.converter = time.gmtime
-        handler.setFormatter(formatter)
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    # What no line shows need not be found out for each: the caller's frame, thread, process and task.
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler], force=True)
     # Third parties that would log each request or each transaction.
     for name in ("uvicorn.access", "ovsdbapp", "oslo_policy", "websockets"):

@@ -17,12 +17,13 @@ def missing(image_id: str) -> NotFound:
     return NotFound(f"No image found with ID {image_id}")
 
 
+_IMAGE = sa.select(Image).where(Image.id == sa.bindparam("id"))
+
+
 def find(session: Session, ctx: Context, image_id: str, *, for_update: bool = False) -> tuple[Image, bool]:
     """The image, and whether it is shared with the caller's project. Raises NotFound when the caller can't see it."""
-    query = sa.select(Image).where(Image.id == image_id.lower())
-    if for_update:
-        query = query.with_for_update()
-    image = session.scalars(query).one_or_none()
+    query = _IMAGE.with_for_update() if for_update else _IMAGE
+    image = session.scalars(query, {"id": image_id.lower()}).one_or_none()
     if image is None:
         raise missing(image_id)
     shared = False

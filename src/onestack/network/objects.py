@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,14 +77,21 @@ def within(resource: str, project: Any) -> sa.ColumnElement[bool]:
     return owned
 
 
+@cache
+def _one(resource: str, limited: bool) -> sa.Select[Any]:
+    """An object by its `id`; `limited`: if the `project` sees it."""
+    model = MODELS[resource]
+    query = sa.select(model).where(model.id == sa.bindparam("id"))
+    return query.where(within(resource, sa.bindparam("project"))) if limited else query
+
+
 def get(session: Session, resource: str, identifier: Any, ctx: Context | None = None) -> Any:
     """One object, as an entity. What the caller can't see isn't there (404). Without `ctx`: any."""
-    model = MODELS[resource]
-    query = sa.select(model).where(model.id == str(identifier))
-    condition = None if ctx is None else visible(resource, ctx)
-    if condition is not None:
-        query = query.where(condition)
-    row = session.scalars(query).first()
+    values = {"id": str(identifier)}
+    limited = ctx is not None and not sees_all(ctx)
+    if ctx is not None and limited:
+        values["project"] = ctx.project_id or "-"
+    row = session.scalars(_one(resource, limited), values).first()
     if row is None:
         raise errors.not_found(resource, identifier)
     return row
