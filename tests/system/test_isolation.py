@@ -90,8 +90,9 @@ def test_a_removed_rule_ends_pings_and_a_connection_that_runs(guests: tuple[Gues
         if rule.remote_group_id == group or rule.protocol == "icmp"
     ]
     assert len(rules) == 3  # from the group itself, IPv4 and IPv6; and ping
-    second.ssh("nohup sh -c 'while :; do nc -l -p 7000; done' > /tmp/heard 2>/dev/null < /dev/null &")
-    first.ssh(f"nohup sh -c 'while sleep 0.2; do date +%s.%N; done | nc {SECOND} 7000' > /dev/null 2>&1 < /dev/null &")
+    second.ssh("setsid sh -c 'while :; do nc -l -p 7000; done' > /tmp/heard 2>/dev/null < /dev/null &")
+    lines = "while sleep 0.2; do echo still there; done"
+    first.ssh(f"setsid sh -c 'while sleep 0.2; do ({lines}) | nc {SECOND} 7000; done' > /tmp/log 2>&1 < /dev/null &")
 
     def heard() -> int:
         return int(second.ssh("wc -c < /tmp/heard"))

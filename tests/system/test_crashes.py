@@ -1,0 +1,142 @@
+"""Never stuck, with real VMs: server, agent and QEMU are killed at every step of what is done to a server.
+
+The cloud's supervisor rests meanwhile: server and agent run under the test's control (tests/doomed.py), on the same
+state and engines. tests/test_crashes_fake.py has the whole matrix of the server; here its points are sampled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onestack.cli import layout
+from onestack.engines import paths
+from tests.crashing import Doom, User
+from tests.system import leftovers
+from tests.system.cloud import SystemCloud
+from tests.system.waiting import until
+
+
+class Doomed:
+    """The cloud, a user who asks again, and a way to die."""
+
+    def __init__(self, cloud: SystemCloud, doom: Doom) -> None:
+        self.cloud, self.doom, self.user = cloud, doom, User(doom.settings)
+        self.network = self.user.api.get("network", "/networks?name=demo-net")["networks"][0]["id"]
+        self.image = self.user.api.get("image", "/images?name=onestack-mini")["images"][0]["id"]
+        flavors = self.user.api.get("compute", "/flavors")["flavors"]
+        self.flavor = next(one["id"] for one in flavors if one["name"] == "m1.nano")
+        self.unused = self.user.used()
+
+    def create(self) -> str:
+        server = self.user.create(self.network, self.flavor, self.image)
+        assert self.cloud.qemu_pid(server)
+        return server
+
+    def delete(self, server: str) -> None:
+        ports = list(until(lambda: self.user.interfaces(server), 30))
+        self.user.delete(server)
+        leftovers.wait_for_none(self.cloud, server, ports)
+        until(lambda: self.user.used() == self.unused, 30, "quotas as before")
+
+    def life(self) -> None:
+        self.delete(self.create())
+
+    def reboot(self, server: str) -> None:
+        self.user.reboot(server)
+        assert self.cloud.qemu_pid(server)
+
+    def come_and_go(self, server: str) -> None:
+        port = self.user.attach(server, self.network)
+        until(lambda: self.has(server, port), 30, "the domain has the interface")
+        self.user.detach(server, port)
+        until(lambda: not self.has(server, port), 30, "the domain has let go of it")
+        until(lambda: not leftovers.of_ports(self.cloud, [port]), 30, "nothing is left of the port")
+
+    def has(self, server: str, port: str) -> bool:
+        import libvirt
+
+        connection = libvirt.openReadOnly("qemu:///system")
+        try:
+            return f"tap{port[:11]}" in connection.lookupByUUIDString(server).XMLDesc()
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def doomed(cloud: SystemCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doomed]:
+    if paths.systemd():
+        pytest.skip("systemd's units would start their own server and agent")
+    settings = cloud.settings
+    environment = environment_of(cloud.pid("server"))
+    python = os.readlink(f"/proc/{cloud.pid('server')}/exe"), Path(f"/proc/{cloud.pid('server')}/cmdline").read_text()
+    program = python[1].split("\0")[0]  # the virtual environment's, not what its link leads to
+    directory = tmp_path_factory.mktemp("doom", numbered=True)
+    for parent in [directory, *directory.parents[:3]]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    for name in ("supervisor", "agent", "server"):
+        cloud.kill(cloud.pid(name), signal.SIGTERM)
+    doom = Doom(settings, directory, [program, "-P"], {"server": layout.USER})
+    try:
+        doom.start(environment)
+        yield Doomed(cloud, doom)
+    finally:
+        doom.stop()
+        cloud.onestack("up", "--no-boot")
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+@pytest.fixture(scope="module")
+def server(doomed: Doomed) -> Iterator[str]:
+    """Booted, so that it lets go of interfaces."""
+    made = doomed.create()
+    path = f"/servers/{made}/action"
+
+    def booted() -> bool:
+        answer: Any = doomed.user.api.post("compute", path, {"os-getConsoleOutput": {}})
+        return "boot done" in answer["output"]
+
+    until(booted, 120, "the guest has booted", 1.0)
+    yield made
+    doomed.delete(made)
+
+
+def passed(deaths: list[str], *wanted: str) -> None:
+    for word in wanted:
+        assert any(word in death for death in deaths), (word, deaths)
+
+
+def test_the_agent_dies_in_create_and_delete(doomed: Doomed) -> None:
+    deaths = doomed.doom.at_every_point("agent", doomed.life)
+    passed(deaths, "before create_disks", "after plug_interfaces", "after define", "after start",
+           "before destroy", "after undefine", "before delete_disks")  # fmt: skip
+
+
+def test_qemu_dies_in_create_and_delete(doomed: Doomed) -> None:
+    passed(doomed.doom.at_every_point("qemu", doomed.life), "after start", "before destroy")
+
+
+@pytest.mark.parametrize("kind", ["agent", "qemu"])
+def test_it_dies_while_an_interface_comes_and_goes(doomed: Doomed, server: str, kind: str) -> None:
+    deaths = doomed.doom.at_every_point(kind, lambda: doomed.come_and_go(server))
+    passed(deaths, "before attach_interface", "after attach_interface", "before detach_interface")
+
+
+@pytest.mark.parametrize("kind", ["agent", "qemu"])
+def test_it_dies_in_a_reboot(doomed: Doomed, server: str, kind: str) -> None:
+    deaths = doomed.doom.at_every_point(kind, lambda: doomed.reboot(server))
+    passed(deaths, "before destroy", "after define", "after start")
+
+
+def test_the_server_dies_in_create_and_delete(doomed: Doomed) -> None:
+    """Each third point: an API's commit, a claim, a schedule, OVN's rows, what the agent reports."""
+    passed(doomed.doom.at_every_point("server", doomed.life, step=3), "before the commit of ", "committed ")

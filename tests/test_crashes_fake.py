@@ -1,0 +1,128 @@
+"""Never stuck: server and agent are killed at every point of every operation, on the fake hypervisor.
+
+Each time the cloud comes to what was asked without help, and after the delete nothing is left.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from onestack import config
+from onestack.cli import ports
+from tests.crashing import Doom, User, environment, until
+
+pytestmark = pytest.mark.slow
+SOURCE = str(Path(__file__).parents[1] / "src")
+
+
+class FakeCloud:
+    def __init__(self, doom: Doom) -> None:
+        self.doom, self.settings, self.user = doom, doom.settings, User(doom.settings)
+        self.network = self.user.api.get("network", "/networks?name=demo-net")["networks"][0]["id"]
+        self.image = self.user.api.get("image", "/images?name=onestack-mini")["images"][0]["id"]
+        flavors = self.user.api.get("compute", "/flavors")["flavors"]
+        self.flavor = next(one["id"] for one in flavors if one["name"] == "m1.nano")
+        self.unused = self.user.used()
+
+    def create(self) -> str:
+        return self.user.create(self.network, self.flavor, self.image)
+
+    def delete(self, server_id: str) -> None:
+        self.user.delete(server_id)
+        self.nothing_left()
+
+    def guest_interfaces(self, server_id: str) -> set[str]:
+        file = self.settings.path("fake-hypervisor", f"{server_id}.json")
+        return set(json.loads(file.read_text())["nics"])
+
+    def nothing_left(self) -> None:
+        def clean() -> bool:
+            guests = [file.name for file in self.settings.path("fake-hypervisor").iterdir()]
+            return not guests and not self.rows() and self.user.used() == self.unused
+
+        until(clean, 30, "nothing is left")
+
+    def rows(self) -> list[str]:
+        queries = {
+            "unfinished": "SELECT action FROM operations WHERE finished_at IS NULL",
+            "port": "SELECT id FROM ports WHERE device_owner LIKE 'compute:%'",
+            "allocation": "SELECT consumer_uuid FROM placement_allocations",
+            "consumer": "SELECT uuid FROM placement_consumers",
+            "stray": "SELECT server_id FROM strays",
+        }
+        with sqlite3.connect(f"file:{self.settings.path('db', 'onestack.sqlite')}?mode=ro", uri=True) as database:
+            return [f"{what} {row[0]}" for what, query in queries.items() for row in database.execute(query)]
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[FakeCloud]:
+    numbers = (random.randrange(10_000, 30_000) for _ in range(100))
+    offset = next(
+        number
+        for number in numbers
+        if not any(ports.in_use("127.0.0.1", port + number) for port in config.PORTS.values())
+    )
+    with tempfile.TemporaryDirectory(prefix="osc") as directory:  # short: sockets live in it
+        state = Path(directory, "c")
+        words = [sys.executable, "-m", "onestack.cli.main", "--state", str(state), "--port-offset", str(offset)]
+        variables = {**environment(), "PYTHONPATH": SOURCE}
+        for command in (["up", "--hypervisor", "fake"], ["down"]):
+            subprocess.run([*words, *command], check=True, capture_output=True, env=variables, timeout=120)
+        doom = Doom(config.load(str(state)), Path(directory, "doom"), [sys.executable, "-P"], {})
+        try:
+            doom.start(variables)
+            yield FakeCloud(doom)
+        finally:
+            doom.stop()
+
+
+KINDS = pytest.mark.parametrize("kind", ["server", "agent"])
+
+
+def passed(deaths: list[str], *wanted: str) -> None:
+    """The points were what they should be: the test has not become one of nothing."""
+    for word in wanted:
+        assert any(word in death for death in deaths), (word, deaths)
+
+
+WRITES: dict[str, Callable[[str], tuple[str, ...]]] = {
+    "server": lambda action: ("before the commit of ", "committed "),
+    "agent": lambda step: (f"before {step}", f"after {step}", "before a report", "after a report"),
+}
+
+
+@KINDS
+def test_create_and_delete(cloud: FakeCloud, kind: str) -> None:
+    deaths = cloud.doom.at_every_point(kind, lambda: cloud.delete(cloud.create()))
+    passed(deaths, *WRITES[kind]("define"), *WRITES[kind]("delete_disks"))
+
+
+@KINDS
+def test_reboot(cloud: FakeCloud, kind: str) -> None:
+    server = cloud.create()
+    passed(cloud.doom.at_every_point(kind, lambda: cloud.user.reboot(server)), *WRITES[kind]("destroy"))
+    cloud.delete(server)
+
+
+@KINDS
+def test_attach_and_detach(cloud: FakeCloud, kind: str) -> None:
+    server = cloud.create()
+
+    def come_and_go() -> None:
+        port = cloud.user.attach(server, cloud.network)
+        until(lambda: port in cloud.guest_interfaces(server), 30, "the guest has the interface")
+        cloud.user.detach(server, port)
+        until(lambda: port not in cloud.guest_interfaces(server), 30, "the guest has let go of it")
+
+    deaths = cloud.doom.at_every_point(kind, come_and_go)
+    passed(deaths, *WRITES[kind]("attach_interface"), *WRITES[kind]("detach_interface"))
+    cloud.delete(server)
