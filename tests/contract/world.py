@@ -19,6 +19,7 @@ import msgspec
 import sqlalchemy as sa
 
 from onestack import config
+from onestack.core import secret
 from onestack.core.clock import FakeClock
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
@@ -68,7 +69,7 @@ class World:
         }
         self.tokens: dict[str, str | None] = {"garbage": "gAAAAABnotatoken", "none": None}
         self.ids: dict[str, str] = {}
-        self.agent_token = bootstrap.secret(self.cloud.settings, "agent.token")
+        self.agent_token = secret.ensure(self.cloud.settings, "agent.token")
         self._populate()
         self._watcher = sqlite3.connect(str(self.cloud.db.engine.url.database), isolation_level=None)
         self._base = sqlite3.connect(":memory:", isolation_level=None)
@@ -156,7 +157,7 @@ class World:
         return answer.headers["x-subject-token"]
 
     def _populate(self) -> None:
-        admin = bootstrap.secret(self.cloud.settings, "admin-password")
+        admin = secret.ensure(self.cloud.settings, "admin-password")
         self.tokens["admin"] = self.token("admin", admin, _project("admin"))
         self.tokens["system"] = self.token("admin", admin, {"system": {"all": True}})
         self.tokens["domain"] = self.token("admin", admin, {"domain": {"id": "default"}})

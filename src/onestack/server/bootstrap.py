@@ -6,40 +6,15 @@ Each step ensures; running it again changes nothing. `python -m onestack.server.
 from __future__ import annotations
 
 import argparse
-import os
-import secrets
 import sys
 
 import onestack.compute.public
 import onestack.identity.public
 import onestack.network.public
 from onestack import config
-from onestack.core import logs
+from onestack.core import logs, secret
 from onestack.core.cloud import Cloud
 from onestack.server import schema
-
-
-def secret(settings: config.Settings, name: str) -> str:
-    """The secret `name` of this cloud, made up at first use: <state>/secrets/<name>, readable by its owner alone."""
-    file = settings.path("secrets", name)
-    try:
-        return file.read_text().strip()
-    except FileNotFoundError:
-        pass
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    value = secrets.token_urlsafe(24)
-    temporary = file.with_name(f".{name}.{os.getpid()}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
-        handle.write(value + "\n")
-        handle.flush()
-        os.fsync(handle.fileno())
-    try:
-        os.link(temporary, file)  # unlike a rename, it leaves a secret that somebody else just made
-    except FileExistsError:
-        return file.read_text().strip()
-    finally:
-        temporary.unlink()
-    return value
 
 
 def run(cloud: Cloud) -> None:
@@ -49,10 +24,10 @@ def run(cloud: Cloud) -> None:
     schema.ensure(cloud.db)
     onestack.identity.public.bootstrap(
         cloud,
-        admin_password=secret(settings, "admin-password"),
-        demo_password=secret(settings, "demo-password"),
+        admin_password=secret.ensure(settings, "admin-password"),
+        demo_password=secret.ensure(settings, "demo-password"),
     )
-    token = secret(settings, "agent.token")
+    token = secret.ensure(settings, "agent.token")
     with cloud.db.write() as session:
         onestack.network.public.ensure_external(session, cloud)
         onestack.compute.public.bootstrap(session, cloud)

@@ -24,7 +24,7 @@ def signed(cloud):
     """The headers of a proxy that asks for a server."""
 
     def make(server_id, project_id=PROJECT, secret=None):
-        key = service.secret(cloud) if secret is None else secret
+        key = service.shared_secret(cloud) if secret is None else secret
         signature = hmac.new(key, server_id.encode(), hashlib.sha256).hexdigest()
         return {"X-Instance-ID": server_id, "X-Tenant-ID": project_id, "X-Instance-ID-Signature": signature}
 
@@ -114,13 +114,13 @@ def test_a_deleted_server_is_not_found(nova, metadata, server, signed):
 
 
 def test_the_secret_is_made_once_and_is_nobody_elses(cloud):
-    first = service.secret(cloud)
+    first = service.shared_secret(cloud)
     path = cloud.settings.path("secrets", "metadata-secret")
     assert (len(first), path.stat().st_mode & 0o777) == (64, 0o600)
-    assert service.secret(cloud) == first
+    assert service.shared_secret(cloud) == first
     path.write_text("chosen\n")
     service._make_secret(path)
-    assert service.secret(cloud) == b"chosen"
+    assert service.shared_secret(cloud) == b"chosen"
     assert [file.name for file in path.parent.iterdir()] == ["metadata-secret"]
 
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
-import secrets
-from pathlib import Path
 
 from onestack.compute.metadata import answers, lookup, passwords
 from onestack.compute.metadata.facts import Facts, load
+from onestack.core import secret
 from onestack.core.cloud import Cloud
 from onestack.core.dialect import Dialect, Version
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, NotFound
@@ -90,7 +88,7 @@ def _asked_for(req: Request) -> Facts:
         raise BadRequest("X-Instance-ID-Signature header is missing from request.")
     if tenant is None:
         raise BadRequest("X-Tenant-ID header is missing from request.")
-    expected = hmac.new(secret(req.cloud), instance.encode(), hashlib.sha256).hexdigest()
+    expected = hmac.new(shared_secret(req.cloud), instance.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise Forbidden("Invalid proxy request signature.")
     with req.cloud.db.read() as session:
@@ -100,29 +98,6 @@ def _asked_for(req: Request) -> Facts:
     return facts
 
 
-def secret(cloud: Cloud) -> bytes:
-    """The secret that is shared with the proxies, in secrets/metadata-secret; made when it is first needed."""
-    path = cloud.settings.path("secrets", "metadata-secret")
-    try:
-        return path.read_bytes().strip()
-    except FileNotFoundError:
-        _make_secret(path)
-        return path.read_bytes().strip()
-
-
-def _make_secret(path: Path) -> None:
-    """Whole or not at all, and never over another one's: two processes may be here at once."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            return
-    finally:
-        part.unlink()
+def shared_secret(cloud: Cloud) -> bytes:
+    """The secret that is shared with the proxies, in secrets/metadata-secret."""
+    return secret.ensure(cloud.settings, "metadata-secret").encode()
