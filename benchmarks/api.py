@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from client import Cloud, cpu_ms, median_ms
+from client import Cloud, cpu_ms, median_ms, memory
 
 
 def calibration() -> dict[str, float]:
@@ -30,16 +30,6 @@ def calibration() -> dict[str, float]:
         "cpu_ms": round((time.process_time() - cpu) * 1000),
         "load": round(os.getloadavg()[0], 2),
     }
-
-
-def memory(pids: dict[str, int]) -> dict[str, dict[str, float]]:
-    """RSS and PSS in MB of processes by name."""
-    found = {}
-    for name, pid in pids.items():
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        values = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:] if line.split()[1:]}
-        found[name] = {"rss": round(values["Rss"] / 1024, 1), "pss": round(values["Pss"] / 1024, 1)}
-    return found
 
 
 def wait_for(check: Callable[[], Any], seconds: float = 600) -> Any:

@@ -104,3 +104,13 @@ def cpu_ms(pids: list[int]) -> float:
             with contextlib.suppress(OSError):
                 total += int((thread / "schedstat").read_text().split()[0])
     return total / 1e6
+
+
+def memory(pids: dict[str, int]) -> dict[str, dict[str, float]]:
+    """RSS and PSS in MB of processes by name."""
+    found = {}
+    for name, pid in pids.items():
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        values = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:] if line.split()[1:]}
+        found[name] = {"rss": round(values["Rss"] / 1024, 1), "pss": round(values["Pss"] / 1024, 1)}
+    return found

@@ -14,9 +14,13 @@ import os
 import threading
 import traceback
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.dialects.postgresql
+import sqlalchemy.dialects.sqlite
+from sqlalchemy import dialects
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from onestack.core.cloud import Cloud
@@ -145,12 +149,24 @@ def record(
     message: str | None = None,
 ) -> None:
     """Write down a step; the same step again replaces what was there."""
-    session.merge(
-        OperationEvent(
-            operation_id=operation_id, event=event, host=host, started_at=started_at or cloud.clock.now(),
-            finished_at=finished_at, result=result, message=message,
-        )
+    session.flush()
+    session.connection().execute(
+        _record(cloud.db.sqlite),
+        {
+            "operation_id": operation_id, "event": event, "host": host, "started_at": started_at or cloud.clock.now(),
+            "finished_at": finished_at, "result": result, "message": message,
+        },
     )  # fmt: skip
+
+
+@cache
+def _record(sqlite: bool) -> sa.Executable:
+    table = OperationEvent.__table__
+    insert: Any = (dialects.sqlite if sqlite else dialects.postgresql).insert(table)
+    more = ("host", "started_at", "finished_at", "result", "message")
+    return insert.on_conflict_do_update(
+        index_elements=[table.c.operation_id, table.c.event], set_={name: insert.excluded[name] for name in more}
+    )
 
 
 class Busy(Exception):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
+from onestack.core.db import fetch, many
 from onestack.core.errors import Conflict
 from onestack.placement.capacity import Stock, fits, why_not
 from onestack.placement.models import Allocation, Consumer, Inventory, Provider
@@ -157,17 +159,36 @@ def stock_of(
 ) -> dict[str, tuple[str, dict[str, Stock]]]:
     """{provider uuid: (name, {class: Stock})} in one query; `without` leaves a consumer's own allocations out.
     `classes` None means all; a provider without any of them is there with an empty dict."""
+    given: dict[str, Any] = {}
+    if classes is not None:
+        given["classes"] = list(classes)
+    if provider_uuids is not None:
+        given["providers"] = provider_uuids
+    if without is not None:
+        given["without"] = without
+    result: dict[str, tuple[str, dict[str, Stock]]] = {}
+    for uuid, name, resource, *figures in fetch(session, _stock(frozenset(given)), **given):
+        entry = result.setdefault(uuid, (name, {}))
+        if resource is not None:
+            *limits, taken = figures
+            entry[1][resource] = Stock._make((*limits, int(taken)))
+    return result
+
+
+@cache
+def _stock(given: frozenset[str]) -> sa.Executable:
+    """What `stock_of` asks when it was told `given`, its parameters."""
     used = sa.select(
         Allocation.provider_uuid, Allocation.resource_class, sa.func.sum(Allocation.used).label("used")
     ).group_by(Allocation.provider_uuid, Allocation.resource_class)
-    if without is not None:
-        used = used.where(Allocation.consumer_uuid != without)
-    if provider_uuids is not None:
-        used = used.where(Allocation.provider_uuid.in_(provider_uuids))
+    if "without" in given:
+        used = used.where(Allocation.consumer_uuid != sa.bindparam("without"))
+    if "providers" in given:
+        used = used.where(Allocation.provider_uuid.in_(many("providers")))
     sums = used.subquery()
     of_provider: sa.ColumnElement[bool] = Inventory.provider_uuid == Provider.uuid
-    if classes is not None:
-        of_provider = sa.and_(of_provider, Inventory.resource_class.in_(list(classes)))
+    if "classes" in given:
+        of_provider = sa.and_(of_provider, Inventory.resource_class.in_(many("classes")))
     query = (
         sa.select(
             Provider.uuid, Provider.name, Inventory.resource_class, Inventory.total, Inventory.reserved,
@@ -182,15 +203,7 @@ def stock_of(
         )
         .order_by(Provider.name, Inventory.resource_class)
     )  # fmt: skip
-    if provider_uuids is not None:
-        query = query.where(Provider.uuid.in_(provider_uuids))
-    result: dict[str, tuple[str, dict[str, Stock]]] = {}
-    for uuid, name, resource, *figures in session.execute(query):
-        entry = result.setdefault(uuid, (name, {}))
-        if resource is not None:
-            *limits, taken = figures
-            entry[1][resource] = Stock._make((*limits, int(taken)))
-    return result
+    return query.where(Provider.uuid.in_(many("providers"))) if "providers" in given else query
 
 
 def _inventories(uuid: str) -> sa.Select[Inventory]:
