@@ -100,7 +100,7 @@ def test_agents_zones_and_addresses(api, make, cloud, sync):
         ("host1", "OVN Controller agent", True)
     ]
     assert api.get(f"/v2.0/agents/{agents[0]['id']}", as_="admin").status_code == 200
-    assert api.get("/v2.0/agents").status_code == 403
+    assert api.get("/v2.0/agents").json == {"agents": []}
     assert {one["name"] for one in api.get("/v2.0/availability_zones").json["availability_zones"]} == {"nova"}
     net = make.network()
     make.subnet(net)

@@ -260,3 +260,28 @@ def test_auto_allocated_topology(api, make):
     assert api.get(path, as_="other").status_code == 404
     assert api.delete(path).status_code == 204
     assert api.get(f"/v2.0/networks/{made}").status_code == 404
+
+
+def test_idle_floating_ips_go_with_their_network(api, make):
+    outside = make.network(as_="admin", **{"router:external": True})
+    make.subnet(outside, "198.51.100.0/24", as_="admin")
+    floating = make.post("floatingip", "floatingips", floating_network_id=outside["id"])
+    assert api.delete(f"/v2.0/networks/{outside['id']}", as_="admin").status_code == 204
+    assert api.get(f"/v2.0/floatingips/{floating['id']}").status_code == 404
+
+
+def test_a_floating_ip_in_use_keeps_its_network(api, make):
+    outside = make.network(as_="admin", **{"router:external": True})
+    make.subnet(outside, "198.51.100.0/24", as_="admin")
+    inside = make.network()
+    subnet = make.subnet(inside)
+    make.router(subnet, external_gateway_info={"network_id": outside["id"]})
+    port = make.port(inside)
+    floating = make.post("floatingip", "floatingips", floating_network_id=outside["id"], port_id=port["id"])
+    error(api.delete(f"/v2.0/networks/{outside['id']}", as_="admin"), 409, "NetworkInUse")
+    assert api.get(f"/v2.0/floatingips/{floating['id']}").status_code == 200
+
+
+def test_the_resources_of_the_api(api):
+    names = [one["name"] for one in api.get("/v2.0/").json["resources"]]
+    assert {"network", "subnet", "port", "security-group"} <= set(names)

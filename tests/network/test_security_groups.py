@@ -41,7 +41,7 @@ def test_lenient_rules(make):
         protocol="TCP", port_range_min="22", port_range_max="22", remote_ip_prefix="10.1.2.3/8",
     )  # fmt: skip
     assert (rule["protocol"], rule["port_range_min"], rule["ethertype"]) == ("tcp", 22, "IPv4")
-    assert rule["normalized_cidr"] == "10.0.0.0/8"
+    assert (rule["remote_ip_prefix"], rule["normalized_cidr"]) == ("10.1.2.3/8", "10.0.0.0/8")
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,9 @@ def test_lenient_rules(make):
         ({"protocol": "tcpp"}, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": 256}, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": "tcp", "port_range_min": 9, "port_range_max": 8}, "SecurityGroupInvalidPortRange"),
+        ({"protocol": "tcp", "port_range_max": 6}, "SecurityGroupInvalidPortRange"),
+        ({"protocol": "udp", "port_range_min": 6}, "SecurityGroupInvalidPortRange"),
+        ({"protocol": "udp", "port_range_min": 0, "port_range_max": 6}, "SecurityGroupInvalidPortValue"),
         ({"protocol": "tcp", "port_range_min": 99999, "port_range_max": 99999}, "SecurityGroupInvalidPortValue"),
         ({"protocol": "tcp", "port_range_min": [], "port_range_max": 9}, "SecurityGroupInvalidPortValue"),
         ({"port_range_min": 9, "port_range_max": 10}, "SecurityGroupProtocolRequiredWithPorts"),
@@ -59,6 +62,7 @@ def test_lenient_rules(make):
         ({"protocol": "icmpv6"}, "SecurityGroupEthertypeConflictWithProtocol"),
         ({"remote_ip_prefix": "fd00::/8"}, "SecurityGroupRuleParameterConflict"),
         ({"remote_ip_prefix": "x"}, "InvalidCIDR"),
+        ({"remote_ip_prefix": "fe80::1%eth0"}, "InvalidCIDR"),
         ({"ethertype": "IPv5"}, "SecurityGroupRuleInvalidEtherType"),
         ({"direction": "up"}, "HTTPBadRequest"),
         ({"direction": ["x"]}, "HTTPBadRequest"),
@@ -112,3 +116,22 @@ def test_groups_of_others(api, make):
     body = {"security_group_rule": {"security_group_id": web["id"], "direction": "ingress"}}
     error(api.post("/v2.0/security-group-rules", as_="other", json=body), 404, "SecurityGroupNotFound")
     error(api.post("/v2.0/security-group-rules", as_="reader", json=body), 403, "PolicyNotAuthorized")
+
+
+def test_groups_that_are_not_there(api, make):
+    body = {"security_group_id": group(make)["id"], "direction": "ingress", "remote_group_id": "bad_group_id"}
+    error(api.post("/v2.0/security-group-rules", json={"security_group_rule": body}), 404, "SecurityGroupNotFound")
+    body = {"security_group_id": "bad_group_id", "direction": "ingress"}
+    error(api.post("/v2.0/security-group-rules", json={"security_group_rule": body}), 404, "SecurityGroupNotFound")
+
+
+def test_no_group_becomes_default(api, make):
+    path = f"/v2.0/security-groups/{group(make)['id']}"
+    error(api.put(path, json={"security_group": {"name": "default"}}), 409, "SecurityGroupDefaultAlreadyExists")
+
+
+def test_the_same_prefix_with_other_host_bits(api, make):
+    body = {"security_group_id": group(make)["id"], "direction": "ingress", "remote_ip_prefix": "10.1.2.3/8"}
+    assert api.post("/v2.0/security-group-rules", json={"security_group_rule": body}).status_code == 201
+    body["remote_ip_prefix"] = "10.9.9.9/8"
+    error(api.post("/v2.0/security-group-rules", json={"security_group_rule": body}), 409, "SecurityGroupRuleExists")

@@ -196,9 +196,13 @@ def _refuse_internal(session: Session, network: Network) -> None:
 
 
 def delete(session: Session, cloud: Cloud, network: Network) -> None:
-    """Delete a network with its subnets and its own ports; 409 NetworkInUse while others have ports on it."""
-    from onestack.network import ports
+    """Delete a network with its subnets, its own ports and the floating IPs that lead nowhere; 409 NetworkInUse while
+    others have ports on it."""
+    from onestack.network import floating_ips, ports
 
+    idle = sa.select(FloatingIp).where(FloatingIp.floating_network_id == network.id, FloatingIp.port_id.is_(None))
+    for floating in session.scalars(idle).all():
+        floating_ips.delete(session, cloud, floating)
     rows = session.execute(sa.select(Port.id, Port.device_owner).where(Port.network_id == network.id)).all()
     if any(row.device_owner not in ports.OWN_OWNERS for row in rows):
         raise errors.network_in_use(network.id)

@@ -92,7 +92,7 @@ ROUTES: list[Route] = [
     Route("GET", "/v2.0/quotas/{project_id}/default", quotas.default, "get_quota", target="object"),
     Route("GET", "/v2.0/quotas/{project_id}/details", quotas.details, "get_quota", target="object"),
 
-    Route("GET", "/v2.0/agents", cloud.agents, "get_agent"),
+    Route("GET", "/v2.0/agents", cloud.agents),
     Route("GET", "/v2.0/agents/{agent_id}", cloud.agent, "get_agent"),
     Route("GET", "/v2.0/availability_zones", cloud.availability_zones, "get_availability_zone"),
     Route("GET", "/v2.0/service-providers", cloud.service_providers, "get_service_provider"),

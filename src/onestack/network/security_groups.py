@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.network import attributes, dirty, errors, objects
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, optional, standard, text, uuid
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, optional, standard, text
 from onestack.network.models import PortSecurityGroup, SecurityGroup, SecurityGroupRule
 
 # Names of IP protocols (IANA), as Neutron knows them.
@@ -25,8 +25,16 @@ _WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite"}
 _ICMP = (1, 58)
 _V6_ONLY = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
 
+def _name(value: Any) -> str:
+    """The name of the group that each project has is no other's."""
+    found: str = text(255)(value)
+    if found.lower() == "default":
+        raise errors.conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
+    return found
+
+
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(_name, default=""),
     # The engine keeps state for every group; a stateless one is refused rather than ignored.
     stateful=Attr(attributes.one_of(True, convert=boolean), default=True),
     security_group_rules=Attr(post=False, put=False),
@@ -75,27 +83,27 @@ def _ethertype(value: Any) -> str:
 
 
 def _prefix(value: Any) -> str | None:
-    """A CIDR; a lone address stands for itself."""
+    """A CIDR with its host bits, as Neutron keeps them; a lone address stands for itself."""
     if value is None or value == "":
         return None
     try:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "%" in value:
             raise ValueError
-        return str(ipaddress.ip_network(value, strict=False))
+        return str(ipaddress.ip_interface(value))
     except ValueError:
         raise errors.bad("InvalidCIDR", f"Invalid CIDR {value} given as IP prefix.") from None
 
 
 RULE_ATTRIBUTES = standard(
-    security_group_id=Attr(uuid, put=False, default=REQUIRED),
+    security_group_id=Attr(text(255), put=False, default=REQUIRED),
     direction=Attr(attributes.one_of("ingress", "egress"), put=False, default=REQUIRED),
     ethertype=Attr(_ethertype, put=False, default="IPv4"),
     protocol=Attr(_protocol, put=False, default=None),
     port_range_min=Attr(_port, put=False, default=None),
     port_range_max=Attr(_port, put=False, default=None),
     remote_ip_prefix=Attr(_prefix, put=False, default=None),
-    remote_group_id=Attr(optional(uuid), put=False, default=None),
-    remote_address_group_id=Attr(optional(uuid), put=False, default=None),
+    remote_group_id=Attr(optional(text(255)), put=False, default=None),
+    remote_address_group_id=Attr(optional(text(255)), put=False, default=None),
     normalized_cidr=Attr(post=False, put=False),
     belongs_to_default_sg=Attr(post=False, put=False),
 )
@@ -132,8 +140,6 @@ def _insert(
 
 
 def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, Any]) -> SecurityGroup:
-    if values["name"].lower() == "default":
-        raise errors.conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
     ensure_default(session, cloud, project_id)
     objects.take_quota(session, project_id, {"security_group": 1, "security_group_rule": 2})
     return _insert(
@@ -260,8 +266,9 @@ def _canonical(protocol: str | None, ethertype: str) -> int | None:
     return 58 if number == 1 and ethertype == "IPv6" else number
 
 
-def _narrowing(prefix: str | None) -> str | None:
-    return None if prefix in ("0.0.0.0/0", "::/0") else prefix
+def _narrowing(prefix: str | None) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    cidr = None if prefix is None else ipaddress.ip_interface(prefix).network
+    return None if cidr is None or cidr.prefixlen == 0 else cidr
 
 
 def _check(values: dict[str, Any]) -> None:
@@ -285,7 +292,7 @@ def _check(values: dict[str, Any]) -> None:
     if number in _ICMP:
         _check_icmp(low, high)
     elif number in _WITH_PORTS:
-        _check_ports(values, low, high)
+        _check_ports(low, high)
     else:
         raise errors.bad(
             "SecurityGroupInvalidProtocolForPort",
@@ -308,18 +315,13 @@ def _check_icmp(kind: int | None, code: int | None) -> None:
         )
 
 
-def _check_ports(values: dict[str, Any], low: int | None, high: int | None) -> None:
-    # One end alone means a single port.
-    low, high = (low if low is not None else high), (high if high is not None else low)
-    if low is None or high is None:
-        return
-    if low > high:
+def _check_ports(low: int | None, high: int | None) -> None:
+    if low == 0 or high == 0:
+        raise errors.bad("SecurityGroupInvalidPortValue", "Invalid value for port 0")
+    if low is None or high is None or low > high:
         raise errors.bad(
             "SecurityGroupInvalidPortRange", "For TCP/UDP protocols, port_range_min must be <= port_range_max"
         )
-    if low == 0 and high == 0:
-        raise errors.bad("SecurityGroupInvalidPortValue", "Invalid value for port 0")
-    values["port_range_min"], values["port_range_max"] = low, high
 
 
 def delete_rule(session: Session, cloud: Cloud, rule: SecurityGroupRule) -> None:

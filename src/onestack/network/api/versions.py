@@ -49,6 +49,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "standard-attr-revisions": ("Resource revision numbers", "Numbers that grow with each change."),
     "standard-attr-tag": ("Tag support for resources with standard attribute", "Tags of objects."),
     "standard-attr-timestamp": ("Resource timestamps", "When objects were made and changed."),
+    "subnet-external-network": ("Subnet belongs to external network", "Subnets of external networks are seen by all."),
     "subnet-service-types": ("Subnet service types", "Subnets for ports of some owners."),
 }  # fmt: skip
 _UPDATED = "2026-01-01T10:00:00-00:00"
@@ -72,7 +73,7 @@ def root(req: Request) -> dict[str, Any]:
 def v2(req: Request) -> dict[str, Any]:
     resources = [
         {
-            "name": name,
+            "name": name.removesuffix("s"),
             "collection": name,
             "links": [{"rel": "self", "href": f"{req.base_url}/v2.0/{name}"}],
         }
