@@ -20,7 +20,8 @@ from onestack.core.errors import BadRequest, Conflict, Fault, NotFound
 
 def load(session: Session, aggregate_id: str) -> Aggregate:
     """Raises BadRequest when `aggregate_id` is no number, NotFound."""
-    if not (aggregate_id.isascii() and aggregate_id.isdigit()):
+    digits = aggregate_id.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         raise BadRequest("id must be an integer")
     found = session.get(Aggregate, int(aggregate_id)) if len(aggregate_id) < 19 else None
     if found is None:

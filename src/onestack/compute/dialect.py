@@ -23,6 +23,8 @@ _NAMES = {
 # A project id is what follows the version when it looks like one: 32 hex digits or a UUID.
 _PROJECT = re.compile(r"^/(v2\.1|v2)/([0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(/.*)?$")
 
+_NOWHERE = "/-"  # no route is there
+
 _VERSION_HEADER = "OpenStack-API-Version"
 _LEGACY_HEADER = "X-OpenStack-Nova-API-Version"
 
@@ -68,11 +70,12 @@ class ComputeDialect(Dialect):
 
 
 def without_project(path: str) -> str:
-    """`/v2.1/<project id>/servers` → `/v2.1/servers`."""
+    """`/v2.1/<project id>/servers` → `/v2.1/servers`. Below a version a path with a slash at its end leads nowhere, as
+    it does in Nova: a client that left an id out must not reach the collection."""
     match = _PROJECT.match(path)
-    if match is None:
-        return path
-    return f"/{match[1]}{match[3] or '/'}"
+    if match is not None:
+        path = f"/{match[1]}{match[3] or '/'}"
+    return _NOWHERE if path.endswith("/") and path.count("/") > 2 else path
 
 
 def project_in_path(req: Request) -> str | None:

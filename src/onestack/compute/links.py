@@ -38,15 +38,14 @@ def bookmark(req: Request, collection: str, identifier: str) -> list[dict[str, s
 
 
 def limit(req: Request) -> int:
-    """How many items at most: the client's `limit`, bounded by ours; 0 means ours. Raises BadRequest."""
+    """How many items at most: the client's `limit`, bounded by ours; 0 asks for none. Raises BadRequest."""
     text = req.get("limit")
     if text is None:
         return MAX_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         # Only a number that isn't negative passes Nova's query schema.
         raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. {text!r} does not match '^[0-9]*$'")
-    asked = int(text) if text else 0
-    return min(asked, MAX_LIMIT) if asked else MAX_LIMIT
+    return min(int(text), MAX_LIMIT) if text else MAX_LIMIT
 
 
 def next_links(req: Request, collection: str, shown: int, size: int, last: str | None) -> list[dict[str, str]] | None:

@@ -48,6 +48,8 @@ POLICIES: dict[str, str] = {
     f"{_V}os-server-groups:show": READER,
     f"{_V}os-server-groups:create": "rule:project_member_api",
     f"{_V}os-server-groups:delete": MEMBER,
+    f"{_V}os-instance-usage-audit-log:list": ADMIN,
+    f"{_V}os-instance-usage-audit-log:show": ADMIN,
     f"{_V}os-simple-tenant-usage:list": ADMIN,
     f"{_V}os-simple-tenant-usage:show": READER,
     f"{_V}os-server-external-events:create": f"{ADMIN} or role:service",

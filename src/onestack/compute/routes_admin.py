@@ -8,6 +8,7 @@ from typing import Any
 from onestack.compute import routes_proxy
 from onestack.compute.api import (
     aggregates,
+    audit_log,
     availability_zones,
     extensions,
     hosts,
@@ -97,6 +98,8 @@ _SERVER = "/servers/{server_id}"
 OTHERS = [
     _route("GET", "/extensions", extensions.index, "extensions"),
     _route("GET", "/extensions/{alias}", extensions.show, "extensions"),
+    _route("GET", "/os-instance_usage_audit_log", audit_log.index, "os-instance-usage-audit-log:list"),
+    _route("GET", "/os-instance_usage_audit_log/{before}", audit_log.show, "os-instance-usage-audit-log:show"),
     _route("GET", "/os-simple-tenant-usage", usage.index, "os-simple-tenant-usage:list"),
     _of_object("GET", "/os-simple-tenant-usage/{project_id}", usage.show, "os-simple-tenant-usage:show"),
     _route(

@@ -224,6 +224,8 @@ def description(name: str, value: Any) -> str | None:
 
 
 def address(version: int | None = None) -> Check:
+    """An address, in its canonical form (RFC 5952)."""
+
     def check(name: str, value: Any) -> str:
         try:
             parsed = ipaddress.ip_address(value if isinstance(value, str) else "")
@@ -232,7 +234,7 @@ def address(version: int | None = None) -> Check:
         if parsed is None or (version is not None and parsed.version != version):
             kind = "ip-address" if version is None else f"ipv{version}"
             raise invalid(name, value, f"{value!r} is not a '{kind}'")
-        return str(value)
+        return str(parsed)
 
     return check
 

@@ -58,6 +58,7 @@ def test_refusals(nova, operator):
     assert operator.post(f"os-aggregates/{first}/action", {}).status_code == 400
     assert operator.get("os-aggregates/x").status_code == 400
     assert operator.get(f"os-aggregates/{'9' * 30}").status_code == 404
+    assert operator.get("os-aggregates/-1").status_code == 404
     assert operator.put(f"os-aggregates/{first}", {"aggregate": {}}).status_code == 400
     assert act(operator, first, "set_metadata", metadata={"a/b": "x"}).status_code == 400
     member = operator.post(f"os-aggregates/{first}/action", {"add_host": {"host": "host1"}}, as_="member")

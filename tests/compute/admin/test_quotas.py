@@ -116,6 +116,11 @@ def test_classes_are_the_defaults(operator):
     assert other["cores"] == 9
     assert operator.get(f"os-quota-sets/{PROJECT}").json["quota_set"]["cores"] == 7
     assert operator.get(f"os-quota-class-sets/{'x' * 300}").status_code == 400
+    # The network has its own limits of these; here they are only kept for who wrote them.
+    network = operator.put("os-quota-class-sets/default", {"quota_class_set": {"floating_ips": 99}}).json
+    assert network["quota_class_set"]["floating_ips"] == 99
+    assert operator.get("os-quota-class-sets/default").json["quota_class_set"]["floating_ips"] == 99
+    assert operator.get(f"os-quota-sets/{PROJECT}").json["quota_set"]["floating_ips"] == 99
 
 
 def test_limits(nova, operator):

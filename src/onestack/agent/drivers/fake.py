@@ -168,7 +168,13 @@ class FakeDriver:
         guest = self._read(server_id)
         if guest is None:
             raise NoConsole("the server has no console yet")
-        lines = [f"fake guest {server_id}", f"power state: {guest['power']}"]
+        lines = [
+            f"fake guest {server_id}",
+            f"memory: {guest.get('memory_mb', 0)} MiB",
+            f"network interfaces: {len(guest['nics'])}",
+            "boot: done",
+            f"power state: {guest['power']}",
+        ]
         return "\n".join(lines[-length:] if length > 0 else lines) + "\n"
 
     def console_socket(self, server_id: str, kind: str) -> str:
@@ -180,7 +186,7 @@ class FakeDriver:
             raise NoConsole("the server is not running")
         return {
             "state": guest["power"],
-            "driver": "fake",
+            "driver": "libvirt",  # one of the names that the API knows; clients' schemas insist on them
             "hypervisor": "fake",
             "hypervisor_os": "fake",
             "uptime": 0,
@@ -190,7 +196,7 @@ class FakeDriver:
             "cpu_details": [],
             "nic_details": [],
             "disk_details": [],
-            "memory_details": {"maximum": guest.get("memory_mb", 0) // 1024, "used": 0},
+            "memory_details": {"maximum": guest.get("memory_mb", 0), "used": 0},
             "config_drive": False,
         }
 

@@ -151,6 +151,16 @@ def _groups(change: str) -> Callable[[Session, Request, Loaded, Any], None]:
     return run
 
 
+def _inject_network(session: Session, req: Request, found: Loaded, _argument: Any) -> None:
+    """Guests learn their network from DHCP and metadata, which are always current: there is nothing to inject."""
+    servers.instant(session, req, found.server, "injectNetworkInfo")
+
+
+def _restore(session: Session, req: Request, found: Loaded, _argument: Any) -> None:
+    """A delete is at once and for good here (Nova's reclaim_instance_interval = 0): nothing can be restored."""
+    raise Conflict(f"Cannot 'restore' instance {found.server.id} while it is in vm_state {found.vm_state}")
+
+
 def _force_delete(session: Session, req: Request, found: Loaded, _argument: Any) -> None:
     servers.delete(session, req, found)
 
@@ -158,8 +168,13 @@ def _force_delete(session: Session, req: Request, found: Loaded, _argument: Any)
 async def _console_output(req: Request, server_id: str, argument: dict[str, Any]) -> Response:
     host = await req.run(_host_to_ask, req, server_id, f"{_V}os-console-output")
     length = argument.get("length")
-    answer = await questions.ask(req, host, server_id, "console_output", {"length": max(int(length or 0), 0)})
-    return Response({"output": answer.get("output", "")}, 200)
+    wanted = -1 if length is None else int(length)
+    if wanted == 0:
+        return Response({"output": ""}, 200)
+    answer = await questions.ask(req, host, server_id, "console_output", {"length": max(wanted, 0)})
+    output = answer.get("output", "")
+    # Nova counts what lies between line feeds: after the last one there is one more, empty line.
+    return Response({"output": output if wanted < 0 else "\n".join(output.split("\n")[-wanted:])}, 200)
 
 
 def _host_to_ask(req: Request, server_id: str, rule: str) -> str:
@@ -226,6 +241,8 @@ ACTIONS: dict[str, Action] = {
         f"{_V}servers:rebuild", rebuild.run, argument=rebuild.body, state="rebuild"
     ),
     "forceDelete": Action(f"{_V}os-deferred-delete:force", _force_delete, argument=_anything, state="delete"),
+    "restore": Action(f"{_V}os-deferred-delete:restore", _restore, argument=_anything),
+    "injectNetworkInfo": Action(f"{_V}os-admin-actions:inject_network_info", _inject_network, argument=_anything),
     "os-resetState": Action(
         f"{_V}os-admin-actions:reset_state", _reset_state, argument=_reset_body, guarded=False
     ),

@@ -19,9 +19,9 @@ def index(req: Request) -> dict[str, Any]:
     found = [
         {"host_name": row["host"], "service": row["binary"].removeprefix("nova-"), "zone": row["zone"]}
         for row in services.everything(req)
-        if zone is None or row["zone"] == zone
+        if not zone or row["zone"] == zone
     ]
-    return {"hosts": [row for row in found if service is None or row["service"] == service]}
+    return {"hosts": [row for row in found if not service or row["service"] == service]}
 
 
 def show(req: Request, hostname: str) -> dict[str, Any]:

@@ -26,10 +26,9 @@ def show(req: Request, class_id: str) -> dict[str, Any]:
 def update(req: Request, class_id: str) -> dict[str, Any]:
     fields: dict[str, schema.Check] = {name: schema.integer(-1) for name in _resources(req.version)}
     values = schema.body(req.body, "quota_class_set", fields, req.version)
-    kept = {name: value for name, value in values.items() if name not in quota_sets.NETWORK}
     owner = _owner(class_id)
     with req.cloud.db.write() as session:
-        quota.set_limits(session, quotas.SERVICE, owner, kept)
+        quota.set_limits(session, quotas.SERVICE, owner, values)
         session.flush()
         limits = quotas.limits(session, owner)
     return {"quota_class_set": _render(req.version, limits)}

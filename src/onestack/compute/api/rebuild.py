@@ -68,8 +68,12 @@ def run(session: Session, req: Request, found: Loaded, values: dict[str, Any]) -
     servers.begin(session, req, found, "rebuild", desired=desired, args={"image_id": server.image_id})
     session.flush()
     shown = servers_api.render_server(req, session, server.id)
+    if req.version < (2, 75):
+        servers_api.leave_out(shown, *(("key_name",) if req.version >= (2, 54) else ()))
     shown["adminPass"] = password
     if req.version >= (2, 57):
+        # It stands here for everybody, and so not among the administrators' attributes.
+        shown.pop("OS-EXT-SRV-ATTR:user_data", None)
         shown["user_data"] = server.user_data
     headers = {"Location": shown["links"][0]["href"]}
     return Response({"server": shown}, 202, headers)

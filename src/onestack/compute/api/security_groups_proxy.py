@@ -113,7 +113,7 @@ def _body(req: Request) -> tuple[str, str]:
             raise BadRequest(f"Security group {key} should not be greater than 255 characters.")
         if not value.strip() and key == "name":
             raise BadRequest(f"Security group {key} cannot be empty.")
-        found.append(value.strip())
+        found.append(value)
     return found[0], found[1]
 
 
@@ -149,7 +149,9 @@ def _cidr(value: Any) -> str:
     if value is None or value == "":
         return "0.0.0.0/0"
     try:
-        return str(ipaddress.ip_network(value if isinstance(value, str) else "", strict=False))
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        return str(ipaddress.ip_interface(value))
     except ValueError:
         raise BadRequest(f"Invalid CIDR {value}.") from None
 

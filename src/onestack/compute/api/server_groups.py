@@ -19,7 +19,8 @@ _QUERY = frozenset(("all_projects", "limit", "offset"))
 
 def index(req: Request) -> dict[str, Any]:
     links.refuse_unknown_query(req, _QUERY)
-    size, start = links.limit(req), req.get_int("offset", 0) or 0
+    # Unlike elsewhere a limit of 0 is none, as in Nova.
+    size, start = links.limit(req) or links.MAX_LIMIT, req.get_int("offset", 0) or 0
     query = sa.select(ServerGroup).order_by(ServerGroup.created_at, ServerGroup.id)
     everybody = req.get("all_projects") is not None and req.allows("os_compute_api:os-server-groups:index:all_projects")
     if not everybody:
