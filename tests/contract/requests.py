@@ -111,15 +111,15 @@ def spoilt(draw: DrawFn, value: Any, known: tuple[str, ...]) -> Any:
         if how == "drop" and len(path) > 1:
             del parent[path[-1]]
         elif how == "add" and isinstance(item, dict):
-            item[draw(st.sampled_from(KEYS))] = draw(odd_value)
+            item[draw(st.sampled_from(KEYS))] = copy.deepcopy(draw(odd_value))
         elif how == "list":
             parent[path[-1]] = [item]
         elif how == "object":
             parent[path[-1]] = {"x": item}
         elif how == "many":
-            parent[path[-1]] = [item] * draw(st.sampled_from((2, 3, 60)))
+            parent[path[-1]] = [copy.deepcopy(item) for _ in range(draw(st.sampled_from((2, 3, 60))))]
         else:
-            parent[path[-1]] = draw(st.sampled_from(known) if how == "known" else odd_value)
+            parent[path[-1]] = copy.deepcopy(draw(st.sampled_from(known) if how == "known" else odd_value))
     return holder[0]
 
 
