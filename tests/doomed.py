@@ -3,10 +3,11 @@
     python doomed.py server|agent DIRECTORY ARGUMENT…
 
 A process of either kind passes points: a server before and after the commit of each write transaction, an agent before
-and after each step and each report. While DIRECTORY/<kind>.armed holds a number N, the N-th point from then on kills
-the process with SIGKILL, and DIRECTORY/<kind>.died says which it was. It is started again at once, unarmed; it is
-forked from a process that has imported everything, so that a life costs no more than the program's own start.
-DIRECTORY/qemu.armed is for the agent too: the N-th point kills the QEMU of the server that it is about.
+and after each step. While DIRECTORY/<kind>.armed holds a number N, the N-th point from then on kills the process with
+SIGKILL, and DIRECTORY/<kind>.died says which it was. It is started again at once, unarmed; it is forked from a process
+that has imported everything, so that a life costs no more than the program's own start. Two more kinds are for the
+agent: `report`, before and after each report to the server, and `qemu`, where the N-th step at which the QEMU of its
+server runs kills that.
 """
 
 from __future__ import annotations
@@ -85,14 +86,17 @@ def prepare_agent() -> Any:
         from onestack.agent.drivers.libvirt.driver import LibvirtDriver
 
         drivers.append(LibvirtDriver)
-    agent, qemu = Trap("agent"), Trap("qemu")
+    agent, reports, qemu = Trap("agent"), Trap("report"), Trap("qemu")
 
-    def point(name: str, server_id: str) -> None:
-        if agent.due(name):
+    def point(name: str, server_id: str, trap: Trap = agent) -> None:
+        if trap.due(name):
             os.kill(os.getpid(), signal.SIGKILL)
-        if qemu.due(name):
-            with contextlib.suppress(OSError, ValueError):
-                os.kill(int(Path(f"/run/libvirt/qemu/instance-{server_id}.pid").read_text()), signal.SIGKILL)
+        # Only points at which it runs count.
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(Path(f"/run/libvirt/qemu/instance-{server_id}.pid").read_text())
+            os.kill(pid, 0)
+            if qemu.due(name):
+                os.kill(pid, signal.SIGKILL)
 
     def with_points(original: Any) -> Any:
         def run(self: Any, step: Any, context: Any) -> float:
@@ -108,9 +112,9 @@ def prepare_agent() -> Any:
     send = outbox.Outbox._send
 
     def report(self: Any, batch: Any) -> None:
-        point("before a report", batch[0].id)
+        point("before a report", batch[0].id, reports)
         send(self, batch)
-        point("after a report", batch[0].id)
+        point("after a report", batch[0].id, reports)
 
     outbox.Outbox._send = report
     return __main__.main
