@@ -443,6 +443,8 @@ def _write_fault(
 def _to_fault(service: Service, error: Exception, request_id: str) -> Fault:
     if isinstance(error, Fault):
         return error
+    if isinstance(error, falcon.HTTPError):
+        return service.dialect.malformed()  # e.g. a Content-Length that is no number
     if isinstance(error, sqlalchemy.exc.OperationalError) and "locked" in str(error):
         return Unavailable("The database is busy. Try again.", headers={"Retry-After": "1"})
     if isinstance(error, sqlalchemy.exc.OperationalError) and "full" in str(error):
