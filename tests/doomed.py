@@ -91,7 +91,8 @@ def prepare_agent() -> Any:
     def point(name: str, server_id: str, trap: Trap = agent) -> None:
         if trap.due(name):
             os.kill(os.getpid(), signal.SIGKILL)
-        # Only points at which it runs count.
+        if trap is reports:
+            return
         with contextlib.suppress(OSError, ValueError):
             pid = int(Path(f"/run/libvirt/qemu/instance-{server_id}.pid").read_text())
             os.kill(pid, 0)

@@ -86,6 +86,12 @@ def test_interfaces_follow_the_spec_also_outside_an_operation() -> None:
     assert steps(spec(action=None), observed("running", unplugged=frozenset({"p1"}))) == ["plug_interfaces"]
 
 
+def test_devices_of_interfaces_that_are_no_more_are_taken_away() -> None:
+    for action in (None, "start"):
+        assert steps(spec(action=action), observed("running", strays=True)) == ["unplug_strays"]
+    assert steps(spec("stopped", None), observed("shutdown", strays=True)) == ["unplug_strays"]
+
+
 def test_delete_takes_everything_even_without_a_domain() -> None:
     everything = ["destroy", "undefine", "unplug_interfaces", "delete_disks"]
     assert steps(spec("absent", "delete"), observed("running")) == everything
@@ -116,6 +122,8 @@ def carry_out(seen: Observed, step: Step, wanted: ServerSpec) -> Observed:
         changes["nics"] = seen.nics | {step.port_id}
     elif step.name == "detach_interface":
         changes["nics"] = seen.nics - {step.port_id}
+    elif step.name == "unplug_strays":
+        changes["strays"] = False
     elif step.name == "delete_disks":
         changes.update(disks=False, leftovers=False)
     return dataclasses.replace(seen, **changes)

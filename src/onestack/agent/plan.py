@@ -71,6 +71,8 @@ def _interfaces(spec: ServerSpec, observed: Observed) -> list[Step]:
     if observed.unplugged & wanted:
         steps.append(Step("plug_interfaces"))
     steps += [Step("attach_interface", nic.port_id) for nic in spec.nics if nic.port_id not in observed.nics]
+    if observed.strays:  # of a detach whose domain died, or was defined anew, before its device was taken away
+        steps.append(Step("unplug_strays"))
     return steps
 
 

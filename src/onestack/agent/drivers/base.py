@@ -48,6 +48,7 @@ class Observed:
     leftovers: bool = False  # something of it is there: a domain, a directory, a tap
     nics: frozenset[str] = frozenset()  # ids of the ports whose interface the domain has
     unplugged: frozenset[str] = frozenset()  # of those, the ones that hang on no bridge
+    strays: bool = False  # there are devices of ports that neither the spec nor the domain has
     mark: str = ""  # id of the last operation whose disruptive half is over (plan.py)
     asked: float | None = None  # when the guest was first asked to shut down, on the reconciler's clock
 

@@ -182,6 +182,7 @@ class LibvirtDriver:
             leftovers=True,
             nics=frozenset(found.nics),
             unplugged=self.plugging.missing(spec) if spec.nics and spec.desired != "absent" else frozenset(),
+            strays=spec.desired != "absent" and bool(self.plugging.strays(spec, found.nics)),
             mark=found.mark,
             asked=self._asked.get(spec.id),
         )
@@ -302,6 +303,13 @@ class LibvirtDriver:
 
     def _step_unplug_interfaces(self, step: Step, context: Context) -> None:
         self.plugging.unplug(self.plugging.devices(context.spec.id))
+
+    def _step_unplug_strays(self, step: Step, context: Context) -> None:
+        """Looks again: what the domain has by now stays."""
+        domain = self._must(context.spec.id)
+        with translated("look at its interfaces"):
+            has = shape.read(domain.XMLDesc(0)).nics
+        self.plugging.unplug(self.plugging.strays(context.spec, has))
 
     def _step_delete_disks(self, step: Step, context: Context) -> None:
         self.disks.remove(context.spec.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from onestack.agent import names, taps
 from onestack.agent.drivers.base import StepFailed, Unavailable
@@ -71,11 +72,16 @@ class Plugging:
         plugged = {row.external_ids.get("iface-id") for row in interfaces.values()}
         return frozenset(nic.port_id for nic in spec.nics if nic.port_id not in plugged)
 
-    def devices(self, server_id: str) -> list[str]:
+    def strays(self, spec: ServerSpec, has: Iterable[str]) -> list[str]:
+        """Devices of the server whose port is neither in the spec nor one that the domain `has`."""
+        kept = {names.tap(port) for port in {*has, *(nic.port_id for nic in spec.nics)}}
+        return [device for device in self.devices(spec.id, fresh=False) if device not in kept]
+
+    def devices(self, server_id: str, *, fresh: bool = True) -> list[str]:
         """Every device of the server that the kernel or the bridge still knows."""
         found = {
             row.name
-            for row in self._ovs.interfaces(fresh=True).values()
+            for row in self._ovs.interfaces(fresh=fresh).values()
             if row.external_ids.get("vm-uuid") == server_id and row.external_ids.get("onestack-cloud") == self._cloud_id
         }
         return sorted(found.union(taps.owned(self.owner(server_id))))
