@@ -38,9 +38,7 @@ def test_filters_of_ports(api, make):
 
 def test_fields(api, make):
     net = make.network("a")
-    assert api.get("/v2.0/networks?name=a&fields=id&fields=name").json == {
-        "networks": [{"id": net["id"], "name": "a"}]
-    }
+    assert api.get("/v2.0/networks?name=a&fields=id&fields=name").json == {"networks": [{"id": net["id"], "name": "a"}]}
     assert api.get(f"/v2.0/networks/{net['id']}?fields=mtu").json == {"network": {"mtu": 1442}}
 
 

@@ -73,9 +73,7 @@ def rules_of(session: Session, server: Server) -> Rules:
     ).first()
     if group is None:
         return Rules(same=same_hosts, different=apart)
-    return Rules(
-        group.policy, group.max_per_host or 1, _occupancy(session, group.id, server.id), same_hosts, apart
-    )
+    return Rules(group.policy, group.max_per_host or 1, _occupancy(session, group.id, server.id), same_hosts, apart)
 
 
 def allowed_hosts(session: Session, group_id: str, hostnames: Iterable[str], server_id: str = "") -> list[str]:

@@ -63,9 +63,7 @@ def _serves(subnet: Subnet, device_owner: str) -> bool:
     return not subnet.service_types or any(device_owner.startswith(kind) for kind in subnet.service_types)
 
 
-def _default(
-    session: Session, network_id: str, subnets: list[Subnet], mac: str, device_owner: str
-) -> list[Given]:
+def _default(session: Session, network_id: str, subnets: list[Subnet], mac: str, device_owner: str) -> list[Given]:
     given: list[Given] = []
     router = is_router_owner(device_owner)
     manual = [s for s in subnets if router or not is_auto(s)]
@@ -123,9 +121,7 @@ def _subnet_for(network_id: str, subnets: dict[str, Subnet], wish: Wish) -> Subn
                 f"Failed to create port on network {network_id}, because fixed_ips included invalid subnet {subnet_id}"
             )
         if address is not None and not _holds(subnet, address):
-            raise errors.bad(
-                "InvalidIpForSubnet", f"IP address {address} is not a valid IP for the specified subnet."
-            )
+            raise errors.bad("InvalidIpForSubnet", f"IP address {address} is not a valid IP for the specified subnet.")
         return subnet
     if address is None:
         raise errors.invalid_input("IP allocation requires subnet_id or ip_address")

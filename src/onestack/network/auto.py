@@ -24,9 +24,7 @@ def check(session: Session) -> Network:
     """The default external network; 409 where there is none."""
     found = session.scalars(sa.select(Network).where(Network.external, Network.is_default)).first()
     if found is None:
-        raise errors.conflict(
-            "AutoAllocationFailure", "Deployment error: No default router:external network."
-        )
+        raise errors.conflict("AutoAllocationFailure", "Deployment error: No default router:external network.")
     return found
 
 

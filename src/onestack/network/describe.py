@@ -184,9 +184,7 @@ class Describer:
                     remote_ip_prefix=row.remote_ip_prefix, remote_group_id=row.remote_group_id,
                 )
             )  # fmt: skip
-        return tuple(
-            base.SecurityGroup(id=row.id, name=row.name, rules=tuple(rules.get(row.id, ()))) for row in rows
-        )
+        return tuple(base.SecurityGroup(id=row.id, name=row.name, rules=tuple(rules.get(row.id, ()))) for row in rows)
 
     def routers(self, ids: set[str] | None) -> tuple[base.Router, ...]:
         rows = self._rows(models.Router, ids)

@@ -145,9 +145,7 @@ def _fixed_address(session: Session, port: Port, fixed: str | None) -> tuple[str
     held = addresses.of_port(session, port.id)
     if fixed is not None:
         if ipaddress.ip_address(fixed).version != 4:
-            raise _bad(
-                f"Cannot process floating IP association with {fixed}, since that is not an IPv4 address"
-            )
+            raise _bad(f"Cannot process floating IP association with {fixed}, since that is not an IPv4 address")
         for subnet_id, address in held:
             if address == fixed:
                 return subnet_id, address

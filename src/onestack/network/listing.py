@@ -188,9 +188,7 @@ def _sorts(req: Request, resource: str, backwards: bool) -> list[paging.Sort]:
         raise errors.bad_request(f"{unknown} is invalid attribute for sort_keys")
     wrong = [word for word in directions if word not in ("asc", "desc")]
     if wrong:
-        raise errors.bad_request(
-            f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
-        )
+        raise errors.bad_request(f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'")
     sorts = list(zip(keys, directions or ["asc"] * len(keys), strict=True))
     if "id" not in keys:
         sorts += [] if keys else [("created_at", "asc")]

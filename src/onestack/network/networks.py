@@ -79,9 +79,7 @@ def _segment(session: Session, values: dict[str, Any]) -> tuple[str, str | None,
         if not 1 <= segment <= _MAX_VNI:
             raise errors.invalid_input(f"segmentation_id out of range (1 through {_MAX_VNI})")
         if _taken(session, kind, None, segment):
-            raise errors.conflict(
-                "TunnelIdInUse", f"Unable to create the network. The tunnel ID {segment} is in use."
-            )
+            raise errors.conflict("TunnelIdInUse", f"Unable to create the network. The tunnel ID {segment} is in use.")
         return kind, None, segment
     if physical is None:
         raise errors.invalid_input(f"physical_network required for {kind} provider network")

@@ -70,9 +70,7 @@ def within(resource: str, project: Any) -> sa.ColumnElement[bool]:
         return sa.or_(Port.project_id == project, Port.network_id.in_(own))
     if resource == "security_group_rule":
         groups = sa.select(SecurityGroup.id).where(SecurityGroup.project_id == project)
-        return sa.or_(
-            SecurityGroupRule.project_id == project, SecurityGroupRule.security_group_id.in_(groups)
-        )
+        return sa.or_(SecurityGroupRule.project_id == project, SecurityGroupRule.security_group_id.in_(groups))
     owned: sa.ColumnElement[bool] = MODELS[resource].project_id == project
     return owned
 

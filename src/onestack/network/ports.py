@@ -304,9 +304,7 @@ def remove(session: Session, cloud: Cloud, ids: list[str]) -> None:
     objects.forget_tags(session, ids)
     session.execute(sa.delete(Port).where(Port.id.in_(ids)))
     dirty.note(session, cloud, "port", [row.id for row in rows])
-    dirty.note(
-        session, cloud, "router", [row.device_id for row in rows if addresses.is_router_owner(row.device_owner)]
-    )
+    dirty.note(session, cloud, "router", [row.device_id for row in rows if addresses.is_router_owner(row.device_owner)])
     dirty.note_hosts(session, cloud, {row.host for row in rows})
 
 

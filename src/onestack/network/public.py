@@ -182,9 +182,7 @@ def _complete(session: Session, project_id: str, nics: Sequence[NicRequest]) -> 
 
 
 def _ambiguous() -> Conflict:
-    return Conflict(
-        "Multiple possible networks found, use a Network ID to be more specific.", kind="NetworkAmbiguous"
-    )
+    return Conflict("Multiple possible networks found, use a Network ID to be more specific.", kind="NetworkAmbiguous")
 
 
 def _usable(session: Session, project_id: str) -> list[str]:
@@ -339,9 +337,7 @@ def security_groups_of(session: Session, server_ids: Sequence[str]) -> dict[str,
     return found
 
 
-def set_security_group(
-    session: Session, cloud: Cloud, ctx: Context, server_id: str, name: str, *, add: bool
-) -> None:
+def set_security_group(session: Session, cloud: Cloud, ctx: Context, server_id: str, name: str, *, add: bool) -> None:
     """Put all ports of a server into a group, or take them out of it.
 
     Raises NotFound (SecurityGroupNotFound; SecurityGroupNotExistsForInstance when it wasn't in the group)."""

@@ -96,9 +96,7 @@ def delete(session: Session, cloud: Cloud, router: Router) -> None:
 
 def interfaces(session: Session, router_id: str) -> list[Port]:
     return list(
-        session.scalars(
-            sa.select(Port).where(Port.device_id == router_id, Port.device_owner == ports.ROUTER_INTERFACE)
-        )
+        session.scalars(sa.select(Port).where(Port.device_id == router_id, Port.device_owner == ports.ROUTER_INTERFACE))
     )
 
 
@@ -183,9 +181,7 @@ def _check_overlap(session: Session, router_id: str, new: Sequence[Subnet]) -> N
                 raise _bad(f"Router already has a port on subnet {subnet.id}")
             here, there = ipaddress.ip_network(subnet.cidr), ipaddress.ip_network(old.cidr)
             if here.version == there.version and here.overlaps(there):
-                raise _bad(
-                    f"Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}"
-                )
+                raise _bad(f"Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}")
 
 
 def add_interface(session: Session, cloud: Cloud, ctx: Context, router: Router, body: dict[str, Any]) -> dict[str, Any]:
@@ -253,9 +249,7 @@ def _add_subnet(session: Session, cloud: Cloud, ctx: Context, router: Router, su
         shared = _ipv6_interface(session, router.id, network.id)
         if shared is not None:
             held = addresses.of_port(session, shared.id)
-            given = addresses.assign(
-                session, network.id, [wish], shared.mac_address, ports.ROUTER_INTERFACE
-            )
+            given = addresses.assign(session, network.id, [wish], shared.mac_address, ports.ROUTER_INTERFACE)
             addresses.replace(session, shared.id, network.id, [*held, *given])
             objects.touch(cloud, shared)
             session.flush()
@@ -330,9 +324,7 @@ def _refuse_needed(session: Session, router: Router, subnet_id: str) -> None:
         sa.select(FloatingIp.id)
         .join(
             PortAddress,
-            sa.and_(
-                PortAddress.port_id == FloatingIp.port_id, PortAddress.ip_address == FloatingIp.fixed_ip_address
-            ),
+            sa.and_(PortAddress.port_id == FloatingIp.port_id, PortAddress.ip_address == FloatingIp.fixed_ip_address),
         )
         .where(FloatingIp.router_id == router.id, PortAddress.subnet_id == subnet_id)
         .limit(1)

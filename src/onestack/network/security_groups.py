@@ -25,6 +25,7 @@ _WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite"}
 _ICMP = (1, 58)
 _V6_ONLY = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
 
+
 def _name(value: Any) -> str:
     """The name of the group that each project has is no other's."""
     found: str = text(255)(value)
@@ -142,9 +143,7 @@ def _insert(
 def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, Any]) -> SecurityGroup:
     ensure_default(session, cloud, project_id)
     objects.take_quota(session, project_id, {"security_group": 1, "security_group_rule": 2})
-    return _insert(
-        session, cloud, project_id, name=values["name"], description=values["description"], default=False
-    )
+    return _insert(session, cloud, project_id, name=values["name"], description=values["description"], default=False)
 
 
 def update(session: Session, cloud: Cloud, group: SecurityGroup, values: dict[str, Any]) -> None:
@@ -223,9 +222,7 @@ def create_rule(
     }  # fmt: skip
     same = _same(session, group.id, columns)
     if same is not None:
-        raise errors.conflict(
-            "SecurityGroupRuleExists", f"Security group rule already exists. Rule id is {same}."
-        )
+        raise errors.conflict("SecurityGroupRuleExists", f"Security group rule already exists. Rule id is {same}.")
     description = values["description"] if values["description"] is not UNSET else ""
     rule = SecurityGroupRule(
         **objects.stamp(cloud, group.project_id), security_group_id=group.id, description=description, **columns
@@ -286,9 +283,7 @@ def _check(values: dict[str, Any]) -> None:
         return
     number = number_of(protocol)
     if number is None:
-        raise errors.bad(
-            "SecurityGroupProtocolRequiredWithPorts", "Must also specify protocol if port range is given."
-        )
+        raise errors.bad("SecurityGroupProtocolRequiredWithPorts", "Must also specify protocol if port range is given.")
     if number in _ICMP:
         _check_icmp(low, high)
     elif number in _WITH_PORTS:

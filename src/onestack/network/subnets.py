@@ -235,9 +235,7 @@ def update(session: Session, cloud: Cloud, subnet: Subnet, values: dict[str, Any
     _check_gateway_outside(gateway, cidr, pools)
     _check_details(subnet.id, cidr.version, values)
     if values.get("enable_dhcp") is False and (subnet.ipv6_ra_mode or subnet.ipv6_address_mode):
-        raise errors.invalid_input(
-            "Cannot disable enable_dhcp with ipv6 attributes set"
-        )
+        raise errors.invalid_input("Cannot disable enable_dhcp with ipv6 attributes set")
     if values.get("enable_dhcp"):
         _check_range(cidr, cidr.version, True)
     dhcp_changed = values.get("enable_dhcp", subnet.enable_dhcp) != subnet.enable_dhcp

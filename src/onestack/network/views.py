@@ -29,9 +29,7 @@ DNS_DOMAIN = "openstacklocal"
 
 
 _SUBNETS = (
-    sa.select(Subnet.id, Subnet.network_id)
-    .where(Subnet.network_id.in_(many("networks")))
-    .order_by(Subnet.created_at)
+    sa.select(Subnet.id, Subnet.network_id).where(Subnet.network_id.in_(many("networks"))).order_by(Subnet.created_at)
 )
 _NETWORKS = sa.select(
     Network.id, Network.project_id, Network.shared, Network.external, Network.dns_domain
@@ -126,9 +124,7 @@ def port_list(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
     tags = objects.tags_of(session, ids)
     addresses: dict[str, list[dict[str, str]]] = {}
     for found in fetch(session, _ADDRESSES, ports=ids):
-        addresses.setdefault(found.port_id, []).append(
-            {"subnet_id": found.subnet_id, "ip_address": found.ip_address}
-        )
+        addresses.setdefault(found.port_id, []).append({"subnet_id": found.subnet_id, "ip_address": found.ip_address})
     groups: dict[str, list[str]] = {}
     for member in fetch(session, _GROUPS, ports=ids):
         groups.setdefault(member.port_id, []).append(member.security_group_id)

@@ -23,9 +23,7 @@ def test_life_of_an_aggregate(nova, operator):
     made = make(operator, zone="london", version="2.41")
     assert made.status_code == 200
     body = made.json["aggregate"]
-    assert set(body) == {
-        "id", "uuid", "name", "availability_zone", "created_at", "updated_at", "deleted", "deleted_at"
-    }
+    assert set(body) == {"id", "uuid", "name", "availability_zone", "created_at", "updated_at", "deleted", "deleted_at"}
     path = f"os-aggregates/{body['id']}"
     shown = operator.get(path).json["aggregate"]
     assert (shown["hosts"], shown["metadata"]) == ([], {"availability_zone": "london"})

@@ -183,9 +183,7 @@ def test_old_hosts(nova, operator):
 
 def test_availability_zones(nova, operator):
     listed = operator.get("os-availability-zone", as_="member").json
-    assert listed == {
-        "availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}]
-    }
+    assert listed == {"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}, "hosts": None}]}
     assert operator.get("os-availability-zone/detail", as_="member").status_code == 403
     internal, zone = operator.get("os-availability-zone/detail").json["availabilityZoneInfo"]
     assert internal["zoneName"] == "internal"

@@ -38,7 +38,8 @@ def test_forms(operator):
     assert set(old) == {"id", "name", "policies", "members", "metadata"}
     assert old["policies"] == ["anti-affinity"]
     assert set(operator.get(f"os-server-groups/{old['id']}", "2.13", as_="member").json["server_group"]) == set(old) | {
-        "project_id", "user_id"
+        "project_id",
+        "user_id",
     }
     new = make(operator, "anti-affinity", rules={"max_server_per_host": 3}).json["server_group"]
     assert (new["policy"], new["rules"], new["project_id"]) == ("anti-affinity", {"max_server_per_host": 3}, PROJECT)

@@ -66,9 +66,7 @@ def one(req: Request, session: Session, server_id: str) -> Any:
     return fetch(session, _one(*_extra(req)), id=server_id).one_or_none()
 
 
-_HOSTS = sa.select(Host.hostname, Host.forced_down, Host.seen_at, Host.disabled).where(
-    Host.hostname.in_(many("names"))
-)
+_HOSTS = sa.select(Host.hostname, Host.forced_down, Host.seen_at, Host.disabled).where(Host.hostname.in_(many("names")))
 _TAGS = (
     sa.select(ServerTag.server_id, ServerTag.tag).where(ServerTag.server_id.in_(many("ids"))).order_by(ServerTag.tag)
 )

@@ -193,9 +193,7 @@ def _by_id(session: Session, req: Request, service: str) -> Host:
 
 
 def _not_compute(binary: str) -> BadRequest:
-    return BadRequest(
-        f"Updating a {binary} service is not supported. Only nova-compute services can be updated."
-    )
+    return BadRequest(f"Updating a {binary} service is not supported. Only nova-compute services can be updated.")
 
 
 def _check_uuid(service: str) -> None:

@@ -998,4 +998,3 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_floating_ips_port_id"), ["port_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_floating_ips_project_id"), ["project_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_floating_ips_router_id"), ["router_id"], unique=False)
-
