@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Everything that can be set. `state` is where the cloud lives; all paths below derive from it."""
 
     state: str = ""
-    host: str = ""  # this machine's name as a hypervisor; empty: its hostname
+    host: str = ""  # this machine's name as a hypervisor; empty: its hostname, with a real cloud's offset
     bind: str = "127.0.0.1"  # address that the APIs listen on
     public_host: str = ""  # name or address in the catalog; empty: `bind`, or 127.0.0.1 when that is a wildcard
     port_offset: int = 0
@@ -78,7 +78,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def hostname(self) -> str:
-        return self.host or socket.gethostname()
+        """The host's name as a hypervisor and OVN chassis. Two real clouds on one machine are two hosts."""
+        if self.host:
+            return self.host
+        second = self.port_offset and self.hypervisor != "fake"
+        return f"{socket.gethostname()}-{self.port_offset}" if second else socket.gethostname()
 
     @property
     def endpoint_host(self) -> str:

@@ -72,7 +72,7 @@ def test_a_second_real_cloud_gets_a_name_and_a_network_of_its_own(tmp_path, monk
 
     monkeypatch.setattr(external, "interfaces", lambda: [("br-ex", ["172.24.4.1/24"]), ("eth0", ["172.24.5.9/24"])])
     settings = layout.ensure_settings(config.load(str(tmp_path), port_offset=1000), "qemu", "")
-    assert settings.host.endswith("-1000")
+    assert settings.hostname.endswith("-1000")
     assert settings.network.external_cidr == "172.24.6.0/24"
 
 

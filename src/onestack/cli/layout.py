@@ -12,7 +12,6 @@ import grp
 import os
 import pwd
 import secrets
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,10 +146,6 @@ def ensure_settings(settings: Settings, hypervisor: str, user: str) -> Settings:
     path = settings.path("onestack.toml")
     if not path.exists():
         lines = ["# Chosen by the first `onestack up`; docs/operations.md lists every setting.", ""]
-        real_neighbour = hypervisor != "fake" and settings.port_offset
-        if real_neighbour and not settings.host:
-            # Two clouds on one machine are two hypervisors, and each needs a name of its own.
-            lines.append(f'host = "{socket.gethostname()}-{settings.port_offset}"')
         lines += [f"port_offset = {settings.port_offset}", f'hypervisor = "{hypervisor}"']
         network = free_network(settings) if hypervisor != "fake" else ""
         if network and network != settings.network.external_cidr:

@@ -37,7 +37,7 @@ def reset(session: Session, project_id: str, user_id: str | None = None) -> None
 
 
 def usage(session: Session, project_id: str, user_id: str | None) -> dict[str, int]:
-    """What the project uses, or the one user of it: instances, cores, ram (MiB), server_groups, and a user's key_pairs."""
+    """What the project uses, or the one user of it: instances, cores, ram (MiB), server_groups, a user's key_pairs."""
     groups = sa.select(sa.func.count()).select_from(ServerGroup).where(ServerGroup.project_id == project_id)
     if user_id is None:
         return {**quotas.usage(session, project_id), "server_groups": session.scalar(groups) or 0}
