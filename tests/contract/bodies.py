@@ -305,6 +305,7 @@ _PARAMETERS = (
     ("compute", "/os-server-groups", "group_id", "$group_id_of_servers"),
     ("compute", "", "group_id", "$security_group_id"), ("compute", "", "token", "$console_token"),
     ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
+    ("compute", "", "before", "2026-01-01 00:00:00"),
 )  # fmt: skip
 
 
