@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -132,7 +133,6 @@ class User:
     def __init__(self, settings: config.Settings) -> None:
         self.api: Api = demo.demo(settings)
         self.operator: Api = demo.admin(settings)
-        self.names = itertools.count(1)
 
     def ask(self, send: Callable[[], Any], took: Callable[[], bool]) -> None:
         """`send` until it is answered, or until `took` says that an unanswered one was taken."""
@@ -153,7 +153,7 @@ class User:
 
     def create(self, network: str, flavor: str, image: str) -> str:
         """A server that is ACTIVE, though anything died meanwhile; its id. Exactly one is made."""
-        name = f"doomed-{next(self.names)}"
+        name = f"doomed-{secrets.token_hex(4)}"
         body = {"server": {"name": name, "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": network}]}}
         self.ask(lambda: self.api.post("compute", "/servers", body), lambda: bool(self.servers(name)))
         (server,) = until(lambda: self.servers(name), 30, f"the server {name}")
