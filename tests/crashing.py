@@ -146,10 +146,11 @@ class User:
             self.ask(send, took)
 
     def get(self, path: str, service: str = "compute") -> Any:
+        """What there is; asked again when the server dies meanwhile."""
         return until(lambda: self.api.get(service, path), 30, path)
 
     def servers(self, name: str) -> list[dict[str, Any]]:
-        return [one for one in self.api.get("compute", "/servers/detail")["servers"] if one["name"] == name]
+        return [one for one in self.get("/servers/detail")["servers"] if one["name"] == name]
 
     def create(self, network: str, flavor: str, image: str) -> str:
         """A server that is ACTIVE, though anything died meanwhile; its id. Exactly one is made."""
@@ -162,7 +163,7 @@ class User:
         return str(server["id"])
 
     def show(self, server_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.api.get("compute", f"/servers/{server_id}")["server"]
+        found: dict[str, Any] = self.get(f"/servers/{server_id}")["server"]
         return found
 
     def wait(self, server_id: str, status: str, seconds: float = 100) -> None:
@@ -176,7 +177,7 @@ class User:
         until(there, seconds, f"server {server_id} is {status}")
 
     def actions(self, server_id: str, action: str) -> list[dict[str, Any]]:
-        found = self.api.get("compute", f"/servers/{server_id}/os-instance-actions")["instanceActions"]
+        found = self.get(f"/servers/{server_id}/os-instance-actions")["instanceActions"]
         return [one for one in found if one["action"] == action]
 
     def reboot(self, server_id: str, kind: str = "HARD") -> None:
@@ -191,7 +192,7 @@ class User:
         assert done[0]["message"] is None, done[0]
 
     def interfaces(self, server_id: str) -> set[str]:
-        found = self.api.get("compute", f"/servers/{server_id}/os-interface")["interfaceAttachments"]
+        found = self.get(f"/servers/{server_id}/os-interface")["interfaceAttachments"]
         return {one["port_id"] for one in found}
 
     def attach(self, server_id: str, network: str) -> str:
