@@ -22,12 +22,16 @@ from tests.system.ssh import Key
 from tests.system.tenants import Guest, Tenant
 
 
+LONG = ("test_crashes.py", "test_restarts.py")  # `tests/run --long`
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.system)
-            item.add_marker(pytest.mark.slow)
+            if item.path.name in LONG:
+                item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))
 
 
