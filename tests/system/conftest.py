@@ -21,7 +21,6 @@ from tests.system.cloud import SystemCloud
 from tests.system.ssh import Key
 from tests.system.tenants import Guest, Tenant
 
-
 LONG = ("test_crashes.py", "test_restarts.py")  # `tests/run --long`
 
 
