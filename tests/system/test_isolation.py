@@ -90,9 +90,10 @@ def test_a_removed_rule_ends_pings_and_a_connection_that_runs(guests: tuple[Gues
         if rule.remote_group_id == group or rule.protocol == "icmp"
     ]
     assert len(rules) == 3  # from the group itself, IPv4 and IPv6; and ping
-    second.ssh("setsid sh -c 'while :; do nc -l -p 7000; done' > /tmp/heard 2>/dev/null < /dev/null &")
-    lines = "while sleep 0.2; do echo still there; done"
-    first.ssh(f"setsid sh -c 'while sleep 0.2; do ({lines}) | nc {SECOND} 7000; done' > /tmp/log 2>&1 < /dev/null &")
+    # The listener's own input stays open: at its end nc would hang up.
+    second.ssh("setsid sh -c 'while :; do sleep 600 | nc -l -p 7000; done' > /tmp/heard 2>/dev/null < /dev/null &")
+    lines = "while sleep 1; do echo still there; done"  # the guest knows whole seconds only
+    first.ssh(f"setsid sh -c 'while sleep 1; do ({lines}) | nc {SECOND} 7000; done' > /tmp/log 2>&1 < /dev/null &")
 
     def heard() -> int:
         return int(second.ssh("wc -c < /tmp/heard"))
@@ -104,8 +105,8 @@ def test_a_removed_rule_ends_pings_and_a_connection_that_runs(guests: tuple[Gues
     until(lambda: not first.ssh.pings(SECOND), 20, "no answer to a ping")
 
     def silent() -> bool:
-        """Two seconds of the guest's own time without a byte; it sends five times a second."""
-        counts = second.ssh("wc -c < /tmp/heard; sleep 2; wc -c < /tmp/heard").split()
+        """Four seconds of the guest's own time without a byte; it sends once a second."""
+        counts = second.ssh("wc -c < /tmp/heard; sleep 4; wc -c < /tmp/heard").split()
         return counts[0] == counts[1]
 
     until(silent, 20, "the connection is silent")
