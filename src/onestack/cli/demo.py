@@ -264,11 +264,16 @@ def ensure_floating_ip(api: Api, server_id: str) -> str:
 
 
 def wait_for_ssh(api: Api, server_id: str, address: str, report: Report, seconds: float = 300.0) -> bool:
-    """Until an SSH server greets; False when it does not in time."""
+    """Until an SSH server greets, and the guest has its keys; False when none greets in time.
+
+    The SSH server is there some seconds before the keys are. The guest's console says when it has them; a guest that
+    never says so (its log was cut) is believed after half a minute.
+    """
     deadline = time.monotonic() + seconds
-    looked = 0.0
+    looked = greeted = 0.0
     while time.monotonic() < deadline:
-        if greets(address):
+        greeted = greeted or (time.monotonic() if greets(address) else 0.0)
+        if greeted and (booted(api, server_id) or time.monotonic() - greeted > 30):
             return True
         if time.monotonic() - looked > 2:
             looked = time.monotonic()
@@ -286,13 +291,20 @@ def greets(address: str) -> bool:
         return False
 
 
-def last_console_line(api: Api, server_id: str) -> str:
+def booted(api: Api, server_id: str) -> bool:
+    return "boot done" in console_output(api, server_id, 40)
+
+
+def console_output(api: Api, server_id: str, length: int) -> str:
     try:
-        body = {"os-getConsoleOutput": {"length": 5}}
-        output = api.post("compute", f"/servers/{server_id}/action", body)["output"]
+        body = {"os-getConsoleOutput": {"length": length}}
+        return str(api.post("compute", f"/servers/{server_id}/action", body)["output"])
     except ApiError:
         return ""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
+
+
+def last_console_line(api: Api, server_id: str) -> str:
+    lines = [line.strip() for line in console_output(api, server_id, 5).splitlines() if line.strip()]
     return "".join(character for character in lines[-1] if character.isprintable()) if lines else ""
 
 
