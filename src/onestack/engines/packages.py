@@ -17,6 +17,7 @@ from onestack.engines.paths import MACHINE_LOG, systemd
 
 ENGINE_PACKAGES = (
     "ethtool",
+    "genisoimage",  # config drives
     "iproute2",
     "kmod",
     "libvirt-daemon-system",

@@ -147,8 +147,7 @@ def _config_drive(part: Path, files: list[DriveFile]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.content)
         folder.mkdir(exist_ok=True)
-        maker = ["genisoimage"] if shutil.which("genisoimage") else ["xorriso", "-as", "mkisofs"]
-        run([*maker, "-quiet", "-J", "-r", "-V", "config-2", "-o", str(part), str(folder)])
+        run(["genisoimage", "-quiet", "-J", "-r", "-V", "config-2", "-o", str(part), str(folder)])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
