@@ -29,3 +29,15 @@ def test_the_check_names_port_service_and_holder(tmp_path, monkeypatch):
     bad = [check for check in found if check.level == "bad" and "(image)" in check.words]
     assert len(bad) == 1
     assert f"(pid {os.getpid()})" in bad[0].words
+
+
+def test_a_connection_on_a_port_of_ours_is_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+        number = client.getsockname()[1]
+        assert ports.in_use("127.0.0.1", number, patience=0)
+        assert "connection" in ports.owner(number)
+        peer.close()
+        client.close()
+    assert not ports.in_use("127.0.0.1", number)

@@ -10,6 +10,8 @@ import sys
 
 HYPERVISORS = ("auto", "kvm", "qemu", "fake")
 
+# Commands that read their own words.
+PASSED_ON = ("tempest",)
 # command: (module, function)
 COMMANDS = {
     "up": ("onestack.cli.up", "run"),
@@ -19,6 +21,7 @@ COMMANDS = {
     "logs": ("onestack.cli.logs", "run"),
     "openrc": ("onestack.cli.main", "openrc"),
     "boot": ("onestack.cli.up", "boot"),
+    "tempest": ("onestack.cli.tempest", "run"),
     "version": ("onestack.cli.main", "version"),
 }
 
@@ -49,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     logs = add("logs", "the logs of the server, the agent or an engine")
     openrc_ = add("openrc", 'the environment of a user: eval "$(onestack openrc)"')
     boot = add("boot", "boot one more demo VM")
+    commands.add_parser("tempest", help="OpenStack's own tests against this cloud", add_help=False, parents=[where])
     add("version", "the version")
     for one in (up, doctor):
         one.add_argument(
@@ -107,7 +111,10 @@ def version(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    options, words = parser().parse_known_args(arguments)
+    options.words = words
+    if words and options.command not in PASSED_ON:
+        parser().error(f"unrecognized arguments: {' '.join(words)}")
     options.state = getattr(options, "state", None)
     options.port_offset = getattr(options, "port_offset", None)
     module, function = COMMANDS[options.command]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 
 LISTEN = "0A"
@@ -28,7 +29,7 @@ def owner(port: int, root: Path = Path("/proc")) -> str:
     """`nginx (pid 812)`, or a word on why that cannot be told."""
     wanted = {f"socket:[{inode}]" for inode in listening_inodes(port, root)}
     if not wanted:
-        return "another network namespace or a socket that is just closing"
+        return "a connection that some program made from it, or another network namespace"
     for directory in root.glob("[0-9]*"):
         try:
             for handle in os.scandir(directory / "fd"):
@@ -40,8 +41,21 @@ def owner(port: int, root: Path = Path("/proc")) -> str:
     return "a process of another user"
 
 
-def in_use(address: str, port: int) -> bool:
-    """Whether we could not listen there."""
+def in_use(address: str, port: int, patience: float = 5.0) -> bool:
+    """Whether we could not listen there.
+
+    Some of our ports lie where the system takes those for outgoing connections from (35357 does). Such a connection
+    is most often a short one, so one that nobody listens behind is given `patience` seconds to end.
+    """
+    until = time.monotonic() + patience
+    while _taken(address, port):
+        if listening_inodes(port) or time.monotonic() >= until:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _taken(address: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as attempt:
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
