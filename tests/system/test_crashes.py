@@ -70,7 +70,7 @@ class Doomed:
         port = self.user.attach(server, self.network)
         until(lambda: self.has(server, port), 30, "the domain has the interface")
         self.user.detach(server, port)
-        until(lambda: not self.has(server, port), 30, "the domain has let go of it")
+        until(lambda: not self.has(server, port), 120, "the domain has let go of it")
         until(lambda: not leftovers.of_ports(self.cloud, [port]), 30, "nothing is left of the port")
 
     def has(self, server: str, port: str) -> bool:

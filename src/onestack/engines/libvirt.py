@@ -88,9 +88,9 @@ def stop() -> None:
 
 
 def guests() -> list[int]:
-    """Pids of the QEMU processes that libvirt started here."""
+    """Pids of the QEMU processes of our servers."""
     found = []
-    for path in Path("/run/libvirt/qemu").glob("*.pid"):
+    for path in Path("/run/libvirt/qemu").glob("instance-*.pid"):
         try:
             pid = int(path.read_text(encoding="ascii"))
         except (OSError, ValueError):
