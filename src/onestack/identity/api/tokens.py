@@ -15,7 +15,7 @@ from onestack.identity.tokens import Token
 
 
 def create(req: Request) -> Response:
-    token = authentication.authenticate(engine(req).tokens, req.body.get("auth"))
+    token = authentication.authenticate(req, req.body.get("auth"))
     return Response(render_token(req, token), 201, {"X-Subject-Token": token.id})
 
 
