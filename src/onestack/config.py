@@ -48,7 +48,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[identity]` table."""
 
-    token_provider: Literal["fernet", "jws"] = "fernet"  # what new tokens are; both kinds are always accepted
+    token_provider: Literal["fernet", "jws"] = "fernet"  # noqa: S105 - what new tokens are; both kinds are accepted
     token_expiration: int = 3600  # seconds that a token lasts
     receipt_expiration: int = 300  # seconds that somebody has for the other factors of a log-in
     totp_previous_windows: int = 1  # how many codes of 30 seconds before the current one are taken as well

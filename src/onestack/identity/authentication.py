@@ -8,39 +8,65 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.errors import BadRequest, Fault, Unauthorized
+from onestack.core.errors import BadRequest, NotFound, Unauthorized
 from onestack.core.http import Request
-from onestack.identity import scoping
+from onestack.identity import mfa, scoping
 from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.engine import engine
 from onestack.identity.methods import METHODS
 from onestack.identity.methods.base import Proof
-from onestack.identity.models import User
-from onestack.identity.tokens import Token
+from onestack.identity.models import Project, User
+from onestack.identity.receipts import HEADER, Receipt
+from onestack.identity.tokens import Place, Token
 
 _SCOPES = ("project", "domain", "OS-TRUST:trust", "system", "unscoped")
 
 
-def authenticate(req: Request, auth: Any) -> Token:
-    """A new token for the `auth` of a request. Raises Fault."""
+def authenticate(req: Request, auth: Any) -> Token | Receipt:
+    """A new token for the `auth` of a request, or a receipt when the user must prove more. Raises Fault."""
     identity, scope = _checked(auth)
     with req.cloud.db.read() as session:
-        proof = Proof(req, engine(req), session)
+        proof = Proof(req, engine(req), session, scope)
         _prove(proof, identity)
         user = session.get(User, proof.user_id)
         if user is None:
             raise unauthorized()
-        try:
-            token = proof.engine.tokens.issue(session, scoping.payload(proof, user, scope))
-        except Fault as fault:
-            if fault.status == 404:
-                raise unauthorized() from None
-            raise
+        methods = _proved(proof)
+        rules = mfa.rules(user, METHODS)
+        granted: Token | Receipt
+        if mfa.satisfied(rules, methods):
+            granted = _token(proof, user, methods)
+        else:
+            granted = _receipt(proof, user, methods, rules)
     if proof.on_success:
         with req.cloud.db.write() as session:
             for write in proof.on_success:
                 write(session)
-    return token
+    return granted
+
+
+def _proved(proof: Proof) -> list[str]:
+    """The methods of this request, of the token that was shown, and of the receipt that came along."""
+    methods = list(proof.methods)
+    if proof.parent is not None:
+        methods += proof.parent.payload.methods
+    receipt = proof.req.header(HEADER)
+    if receipt is not None:
+        methods += proof.engine.receipts.methods(proof.session, receipt, proof.user_id)
+    return list(dict.fromkeys(methods))
+
+
+def _token(proof: Proof, user: User, methods: list[str]) -> Token:
+    try:
+        return proof.engine.tokens.issue(proof.session, scoping.payload(proof, user, methods))
+    except NotFound:
+        raise unauthorized() from None
+
+
+def _receipt(proof: Proof, user: User, methods: list[str], rules: list[list[str]]) -> Receipt:
+    home = proof.session.get(Project, user.domain_id)
+    place = Place(user.id, user.name, user.domain_id, home.name if home is not None else "")
+    return proof.engine.receipts.issue(place, methods, rules)
 
 
 def _checked(auth: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -59,9 +85,9 @@ def _checked(auth: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
     if scope is not None and not isinstance(scope, dict):
         raise BadRequest(f"Invalid input for field 'scope': {scope!r} is not of type 'object'")
     if scope is not None and len(scope) != 1:
-        raise expecting("project, domain, OS-TRUST:trust or unscoped", "scope")
+        raise expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
     if scope is not None and next(iter(scope)) not in _SCOPES:
-        raise expecting("project, domain, OS-TRUST:trust or unscoped", "scope")
+        raise expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
     return identity, scope
 
 
@@ -70,7 +96,10 @@ def _prove(proof: Proof, identity: dict[str, Any]) -> None:
     for name in dict.fromkeys(identity["methods"]):
         method = METHODS.get(name)
         if method is None:
-            raise Unauthorized("Attempted to authenticate with an unsupported method.")
+            raise Unauthorized(
+                "Attempted to authenticate with an unsupported method.",
+                extra={"identity": {"methods": list(METHODS)}},
+            )
         data = identity.get(name)
         if not isinstance(data, dict):
             raise expecting(name, "identity")

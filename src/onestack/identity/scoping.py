@@ -2,57 +2,72 @@
 
 from __future__ import annotations
 
+import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest
-from onestack.identity import assignments, payloads
-from onestack.identity.dialect import expecting, forbidden, unauthorized
+from onestack.core.errors import BadRequest, Unauthorized
+from onestack.identity import assignments, payloads, trusts
+from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.lookups import find_domain, find_project
 from onestack.identity.methods.base import Proof
 from onestack.identity.models import Project, User
 from onestack.identity.payloads import Payload
-from onestack.identity.tokens import LIFETIME
 
 
-def payload(proof: Proof, user: User, scope: dict[str, Any] | None) -> Payload:
-    """Everything that the new token will say. `scope` None: none was named."""
-    session, cloud = proof.session, proof.cloud
+def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
+    """Everything that the new token will say. `methods`: all that were proved, also with an earlier receipt."""
+    cloud, parent = proof.cloud, proof.parent
     now = cloud.clock.now()
-    expires = now + LIFETIME
+    expires = now + datetime.timedelta(seconds=cloud.settings.identity.token_expiration)
     audit_ids = [payloads.new_audit_id(cloud.ids.hex())]
-    methods = list(proof.methods)
-    if proof.parent is not None:
+    if parent is not None:
         # A token for a token lives no longer, remembers where it came from, and may be revoked with its chain.
-        expires = proof.parent.payload.expires_at
-        audit_ids.append(proof.parent.payload.audit_ids[-1])
-        methods += proof.parent.payload.methods
-    target: dict[str, Any] = {}
-    if proof.credential is not None:
-        if scope is not None and not _is_own_project(session, scope, proof.credential.project_id):
-            raise unauthorized()
-        target = {"project_id": proof.credential.project_id, "application_credential_id": proof.credential.id}
-        if proof.credential.expires_at is not None:
-            expires = min(expires, proof.credential.expires_at)
-    elif proof.parent is not None and proof.parent.payload.application_credential_id is not None:
-        # What an application credential may do never grows: its token can be had again, but not for another place.
-        own = proof.parent.payload
-        if scope is not None and not _is_own_project(session, scope, own.project_id):
-            raise forbidden("rescope a token of an application credential")
-        target = {"project_id": own.project_id, "application_credential_id": own.application_credential_id}
-    elif scope is None:
-        target = _default_scope(session, user)
-    else:
-        target = _named_scope(session, scope)
+        expires = parent.payload.expires_at
+        audit_ids.append(parent.payload.audit_ids[-1])
+    target, until = _target(proof, user)
     return Payload(
-        user_id=user.id, methods=tuple(dict.fromkeys(methods)), audit_ids=tuple(audit_ids), expires_at=expires,
-        issued_at=now, **target,
+        user_id=user.id, methods=tuple(methods), audit_ids=tuple(audit_ids),
+        expires_at=expires if until is None else min(expires, until), issued_at=now, **target,
     )  # fmt: skip
 
 
-def _is_own_project(session: Session, scope: dict[str, Any], project_id: str | None) -> bool:
-    return _named_scope(session, scope).get("project_id") == project_id
+def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime | None]:
+    """The ids that the payload gets, and until when they may be used (None: as long as any token)."""
+    parent, credential = proof.parent, proof.credential
+    if credential is not None:
+        if proof.scope is not None:
+            details = "Application credentials cannot request a scope."
+            raise Unauthorized(f"Error authenticating with application credential: {details}", extra={"identity": {}})
+        ids: dict[str, Any] = {"project_id": credential.project_id, "application_credential_id": credential.id}
+        return ids, credential.expires_at
+    if parent is not None and parent.payload.application_credential_id is not None:
+        own = parent.payload
+        ids = {"project_id": own.project_id, "application_credential_id": own.application_credential_id}
+        return ids, None
+    if proof.scope is None:
+        return _default_scope(proof.session, user), None
+    if "OS-TRUST:trust" in proof.scope:
+        return _trust_scope(proof, proof.scope["OS-TRUST:trust"])
+    return _named_scope(proof.session, proof.scope), None
+
+
+def _trust_scope(proof: Proof, given: Any) -> tuple[dict[str, Any], datetime.datetime | None]:
+    """A use of the trust is taken when nothing else stands in the way."""
+    if not isinstance(given, dict):
+        raise _not_an_object("OS-TRUST:trust", given)
+    trust_id = given.get("id")
+    if not isinstance(trust_id, str):
+        raise expecting("trust_id", "trust")
+    trust = trusts.find(proof.session, proof.cloud.clock.now(), trust_id)
+    if trust is None:
+        raise unauthorized()
+    if trust.remaining_uses is not None:
+        proof.on_success.append(partial(trusts.consume, trust_id=trust.id))
+    ids = {"trust_id": trust.id}
+    return ids if trust.project_id is None else ids | {"project_id": trust.project_id}, trust.expires_at
 
 
 def _default_scope(session: Session, user: User) -> dict[str, Any]:
@@ -71,7 +86,7 @@ def _named_scope(session: Session, scope: dict[str, Any]) -> dict[str, Any]:
     if kind == "unscoped":
         return {}
     if not isinstance(given, dict):
-        raise BadRequest(f"Invalid input for field 'scope/{kind}': {given!r} is not of type 'object'")
+        raise _not_an_object(kind, given)
     if kind == "project":
         project = find_project(session, given)
         if project is None:
@@ -82,9 +97,10 @@ def _named_scope(session: Session, scope: dict[str, Any]) -> dict[str, Any]:
         if domain is None:
             raise unauthorized()
         return {"domain_id": domain.id}
-    if kind == "system":
-        if given.get("all") is not True:
-            raise expecting("all", "system")
-        return {"system": True}
-    # Trusts can't be made here, so there is none to be found.
-    raise unauthorized()
+    if given.get("all") is not True:
+        raise expecting("all", "system")
+    return {"system": True}
+
+
+def _not_an_object(kind: str, given: Any) -> BadRequest:
+    return BadRequest(f"Invalid input for field 'scope/{kind}': {given!r} is not of type 'object'")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from onestack.identity.methods import application_credential, password, token
+from onestack.identity.methods import application_credential, password, token, totp
 from onestack.identity.methods.base import Method
 
 METHODS: dict[str, Method] = {
     "password": password.prove,
     "token": token.prove,
     "application_credential": application_credential.prove,
+    "totp": totp.prove,
 }

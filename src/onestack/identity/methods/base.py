@@ -24,6 +24,7 @@ class Proof:
     req: Request
     engine: Engine
     session: Session
+    scope: dict[str, Any] | None = None  # what the new token shall be for; None: nothing was named
     user_id: str = ""
     methods: list[str] = field(default_factory=list)
     parent: Token | None = None  # the token that was shown
