@@ -285,9 +285,7 @@ def chain(delegation, impersonation=True):
     first = delegation.make(impersonation=impersonation, allow_redelegation=True, expires_at=TIME)
     by_ann = delegation.token(first)
     giver = delegation.demo if impersonation else delegation.users["ann"]
-    second = delegation.make(
-        "ben", by_ann, trustor_user_id=giver, impersonation=impersonation, allow_redelegation=True
-    )
+    second = delegation.make("ben", by_ann, trustor_user_id=giver, impersonation=impersonation, allow_redelegation=True)
     by_ben = delegation.token(second, "ben")
     giver = delegation.demo if impersonation else delegation.users["ben"]
     third = delegation.make("cat", by_ben, trustor_user_id=giver, impersonation=impersonation, allow_redelegation=True)
@@ -306,9 +304,7 @@ def test_handing_on(delegation, impersonation):
 
 
 def test_what_may_not_be_handed_on(delegation):
-    first = delegation.make(
-        allow_redelegation=True, redelegation_count=1, expires_at=TIME, roles=[{"name": "reader"}]
-    )
+    first = delegation.make(allow_redelegation=True, redelegation_count=1, expires_at=TIME, roles=[{"name": "reader"}])
     token = delegation.token(first)
     good = {"trustor_user_id": delegation.users["ann"], "roles": [{"name": "reader"}]}
     for bad in (

@@ -18,7 +18,7 @@ def rules(user: User, known: Collection[str]) -> list[list[str]]:
     given = user.options.get("multi_factor_auth_rules")
     if user.options.get("multi_factor_auth_enabled") is False or not isinstance(given, list):
         return []
-    found = [[method for method in dict.fromkeys(rule) if method in known] for rule in given if is_rule(rule)]
+    found = [[method for method in dict.fromkeys(rule) if method in known] for rule in given if _is_rule(rule)]
     return [rule for rule in found if rule]
 
 
@@ -26,15 +26,5 @@ def satisfied(wanted: list[list[str]], proved: Collection[str]) -> bool:
     return not wanted or any(set(rule) <= set(proved) for rule in wanted)
 
 
-def is_rule(rule: Any) -> bool:
+def _is_rule(rule: Any) -> bool:
     return isinstance(rule, list) and bool(rule) and all(isinstance(method, str) for method in rule)
-
-
-def problem(value: Any) -> str | None:
-    """What is wrong with a `multi_factor_auth_rules` that somebody wants to set."""
-    if not isinstance(value, list):
-        return "is not of type 'array'"
-    if not all(is_rule(rule) and len(set(rule)) == len(rule) for rule in value):
-        return "is not valid: each rule is a list of different methods"
-    known = {tuple(sorted(rule)) for rule in value}
-    return None if len(known) == len(value) else "has non-unique elements"
