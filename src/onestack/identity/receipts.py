@@ -55,7 +55,8 @@ class Receipts:
 
     def issue(self, user: Place, methods: list[str], rules: list[list[str]]) -> Receipt:
         issued = self._cloud.clock.now()
-        expires = issued + datetime.timedelta(seconds=self._cloud.settings.identity.receipt_expiration)
+        lasts = datetime.timedelta(seconds=self._cloud.settings.identity.receipt_expiration)
+        expires = (issued + lasts).replace(microsecond=0)
         packed = [
             payloads.pack_id(user.id), payloads.pack_methods(tuple(methods)), payloads.seconds(expires),
             payloads.seconds(issued),

@@ -21,7 +21,7 @@ def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
     """Everything that the new token will say. `methods`: all that were proved, also with an earlier receipt."""
     cloud, parent = proof.cloud, proof.parent
     now = cloud.clock.now()
-    expires = now + datetime.timedelta(seconds=cloud.settings.identity.token_expiration)
+    expires = (now + datetime.timedelta(seconds=cloud.settings.identity.token_expiration)).replace(microsecond=0)
     audit_ids = [payloads.new_audit_id(cloud.ids.hex())]
     if parent is not None:
         # A token for a token lives no longer, remembers where it came from, and may be revoked with its chain.
