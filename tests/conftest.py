@@ -56,6 +56,7 @@ class Client:
     """`client.get("/v2/images", as_="member")` against one service's application."""
 
     def __init__(self, app: Any) -> None:
+        self.app = app
         self._client = falcon.testing.TestClient(app)
 
     def request(

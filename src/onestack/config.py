@@ -45,6 +45,17 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     mtu: int = 1500  # of the underlay; tenant networks get 58 less (geneve)
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[identity]` table."""
+
+    token_provider: Literal["fernet", "jws"] = "fernet"  # noqa: S105 - what new tokens are; both kinds are accepted
+    token_expiration: int = 3600  # seconds that a token lasts
+    receipt_expiration: int = 300  # seconds that somebody has for the other factors of a log-in
+    totp_previous_windows: int = 1  # how many codes of 30 seconds before the current one are taken as well
+    totp_single_use: bool = False  # refuse a code that was used already (RFC 6238, 5.2); Keystone doesn't
+    max_redelegation_count: int = 3  # how many times a trust can be handed on
+
+
 class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[compute]` table. Ratios are those of placement's inventories."""
 
@@ -69,6 +80,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     threads: int = 16  # request handlers that run at once
+    identity: Identity = msgspec.field(default_factory=Identity)
     network: Network = msgspec.field(default_factory=Network)
     compute: Compute = msgspec.field(default_factory=Compute)
 
@@ -166,7 +178,19 @@ def check(settings: Settings) -> None:
         raise ConfigError("network.external_cidr is too small: it must hold at least 8 addresses")
     if not 1280 <= settings.network.mtu <= 65535:
         raise ConfigError(f"network.mtu must be from 1280 to 65535, not {settings.network.mtu}")
+    _check_identity(settings.identity)
     if settings.threads < 1:
         raise ConfigError("threads must be at least 1")
     if settings.compute.fake_hosts < 1:
         raise ConfigError("compute.fake_hosts must be at least 1")
+
+
+def _check_identity(identity: Identity) -> None:
+    for name, low, high in (
+        ("token_expiration", 60, 30 * 86400),
+        ("receipt_expiration", 1, 86400),
+        ("totp_previous_windows", 0, 10),
+        ("max_redelegation_count", 0, 100),
+    ):
+        if not low <= getattr(identity, name) <= high:
+            raise ConfigError(f"identity.{name} must be from {low} to {high}, not {getattr(identity, name)}")

@@ -28,6 +28,15 @@ IDENTITY: Bodies = {
         {"auth": {"identity": {"methods": ["token"], "token": {"id": "$token"}}}},
         {"auth": {"identity": {"methods": ["application_credential"], "application_credential": {
             "id": "$application_credential_id", "secret": "wrong"}}}},
+        {"auth": {"identity": {"methods": ["totp"], "totp": {"user": {"id": "$user_id", "passcode": "123456"}}}}},
+        {"auth": {"identity": _PASSWORD, "scope": {"OS-TRUST:trust": {"id": "$trust_id"}}}},
+    ],
+    ("identity", "POST", "/v3/OS-TRUST/trusts"): [
+        {"trust": {"trustor_user_id": "$user_id", "trustee_user_id": "$ned", "project_id": "$project_id",
+                   "impersonation": False, "roles": [{"id": "$member_role"}], "expires_at": "2027-01-01T00:00:00Z",
+                   "remaining_uses": 3, "allow_redelegation": False, "redelegation_count": 0}},
+        {"trust": {"trustor_user_id": "$user_id", "trustee_user_id": "$ned", "project_id": "$project_id",
+                   "impersonation": True, "roles": [{"name": "member"}], "allow_redelegation": True}},
     ],
     ("identity", "POST", "/v3/domains"): [{"domain": {"name": "d", "description": "", "enabled": True, "options": {}}}],
     ("identity", "POST", "/v3/projects"): [
@@ -292,6 +301,7 @@ BODIES: Bodies = {**IDENTITY, **IMAGE, **PLACEMENT, **NETWORK, **COMPUTE}
 _PARAMETERS = (
     ("identity", "/groups/{actor_id}", "actor_id", "$group_id"), ("identity", "", "actor_id", "$user_id"),
     ("identity", "/application_credentials/", "credential_id", "$application_credential_id"),
+    ("identity", "/OS-TRUST/", "role_id", "$member_role"),
     ("identity", "", "tag", "t"), ("image", "/schemas/", "name", "image"), ("image", "", "tag", "t"),
     ("image", "", "task_id", "$server_id"), ("placement", "", "uuid", "$provider"),
     ("placement", "", "resource_class", "VCPU"), ("placement", "/traits", "name", "CUSTOM_T"),

@@ -213,6 +213,9 @@ class World:
         ids["application_credential_id"] = made["application_credential"]["id"]
         made = self.ask("identity", "POST", f"{user}/credentials/OS-EC2", {"tenant_id": ids["alpha"]}, "member")
         ids["access"] = made["credential"]["access"]
+        trust = {"trustor_user_id": ids["ann"], "trustee_user_id": ids["rob"], "project_id": ids["alpha"],
+                 "impersonation": True, "roles": [{"id": ids["member_role"]}], "note": MARK}  # fmt: skip
+        ids["trust_id"] = self.ask("identity", "POST", "/v3/OS-TRUST/trusts", {"trust": trust}, "member")["trust"]["id"]
 
     def _neutron(self, kind: str, plural: str = "", as_: str = "member", **values: Any) -> dict[str, Any]:
         body = self.ask("network", "POST", f"/v2.0/{plural or kind + 's'}", {kind: values}, as_)

@@ -88,6 +88,16 @@ def effective_roles(session: Session, role_ids: Iterable[str]) -> list[RoleRef]:
 
 
 def roles_on_project(session: Session, user_id: str, project: Project) -> list[RoleRef]:
+    return _roles_where(session, user_id, _on_project(session, project))
+
+
+def role_ids_on_project(session: Session, user_id: str, project: Project) -> set[str]:
+    """Ids of all roles that `user_id` has there, also implied and domain-specific ones."""
+    query = sa.select(Assignment.role_id).where(acts_for(user_id), _on_project(session, project)).distinct()
+    return closure(session.execute(query).scalars(), implications(session))
+
+
+def _on_project(session: Session, project: Project) -> sa.ColumnElement[bool]:
     here = sa.and_(
         Assignment.target_type == "project", Assignment.target_id == project.id, Assignment.inherited.is_(False)
     )
@@ -95,7 +105,7 @@ def roles_on_project(session: Session, user_id: str, project: Project) -> list[R
         sa.and_(Assignment.target_type == kind, Assignment.target_id == key, Assignment.inherited.is_(True))
         for kind, key in ancestors(session, project)
     ]
-    return _roles_where(session, user_id, sa.or_(here, *above))
+    return sa.or_(here, *above)
 
 
 def roles_on_domain(session: Session, user_id: str, domain_id: str) -> list[RoleRef]:

@@ -43,6 +43,21 @@ def flag(*, null: bool = False) -> Check:
     return check
 
 
+def whole(minimum: int, maximum: int, *, null: bool = False) -> Check:
+    """A whole number from `minimum` to `maximum`."""
+
+    def check(value: Any) -> str | None:
+        if value is None and null:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "is not of type 'integer'"
+        if value < minimum:
+            return f"is less than the minimum of {minimum}"
+        return f"is greater than the maximum of {maximum}" if value > maximum else None
+
+    return check
+
+
 def choice(*allowed: str) -> Check:
     return lambda value: None if value in allowed and isinstance(value, str) else f"is not one of {list(allowed)}"
 

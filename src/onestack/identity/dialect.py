@@ -17,6 +17,13 @@ class IdentityDialect(Dialect):
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         return {"x-openstack-request-id": request_id, "Vary": "X-Auth-Token"}
 
+    def error(self, fault: Fault) -> dict[str, Any]:
+        """What the methods of authentication have to say besides stands in `identity`."""
+        body = super().error(fault)
+        if "identity" in fault.extra:
+            body["error"]["identity"] = fault.extra["identity"]
+        return body
+
     def invalid(self, path: str, message: str, value: Any = None) -> Fault:
         return BadRequest(f"Invalid input for field '{path.replace('.', '/')}': {message}" if path else message)
 
@@ -24,9 +31,14 @@ class IdentityDialect(Dialect):
         return BadRequest(f"Expecting to find valid JSON in request body. {_CLIENT_ERROR}")
 
 
+def wrong(message: str) -> BadRequest:
+    """`message` with the words that Keystone ends it with."""
+    return BadRequest(f"{message} {_CLIENT_ERROR}")
+
+
 def expecting(attribute: str, target: str) -> BadRequest:
     """Something is missing in the body."""
-    return BadRequest(f"Expecting to find {attribute} in {target}. {_CLIENT_ERROR}")
+    return wrong(f"Expecting to find {attribute} in {target}.")
 
 
 def unauthorized() -> Unauthorized:

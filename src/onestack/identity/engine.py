@@ -7,6 +7,7 @@ from typing import cast
 from onestack.core.cloud import Cloud
 from onestack.core.http import Request, Service
 from onestack.identity.keys import KeyRepository
+from onestack.identity.receipts import Receipts
 from onestack.identity.tokens import Tokens
 
 
@@ -15,6 +16,7 @@ class Engine:
 
     def __init__(self, cloud: Cloud) -> None:
         self.tokens = Tokens(cloud)
+        self.receipts = Receipts(cloud)
         self.credential_keys = KeyRepository(cloud.settings.path("keys", "credential"))
 
 

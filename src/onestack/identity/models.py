@@ -197,5 +197,9 @@ class Revocation(Base):
     user_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     project_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     domain_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    role_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    trust_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    consumer_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
+    access_token_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     issued_before: Mapped[datetime.datetime]
     expires_at: Mapped[datetime.datetime] = mapped_column(index=True)

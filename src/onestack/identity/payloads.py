@@ -1,10 +1,10 @@
 """What a token says, packed: a msgpack array inside Fernet, laid out like Keystone's.
 
-    [version, user, methods, (scope,) expires, audit ids, (credential,) issued]
+    [version, user, methods, (scope,) expires, audit ids, (what it came from,) issued]
 
-`version` says which kind of scope follows (0 none, 1 domain, 2 project, 8 system, 9 application credential). Ids that
-are UUIDs without dashes are packed as (true, 16 bytes), others as (false, text). `methods` is a bit mask. Times are
-seconds since the epoch. `issued` is ours: Fernet's own time has whole seconds only, and a token got right after a
+`version` says which ids there are (`_LAYOUTS`): the first of them is the scope, the others follow the audit ids. Ids
+that are UUIDs without dashes are packed as (true, 16 bytes), others as (false, text). `methods` is a bit mask. Times
+are seconds since the epoch. `issued` is ours: Fernet's own time has whole seconds only, and a token got right after a
 password change must not be revoked together with those from before it.
 """
 
@@ -20,7 +20,19 @@ import msgspec
 
 METHODS = ("external", "password", "token", "oauth1", "mapped", "application_credential", "totp")
 
-_UNSCOPED, _DOMAIN, _PROJECT, _SYSTEM, _APPLICATION_CREDENTIAL = 0, 1, 2, 8, 9
+# Version → the ids that tokens of this kind have; the numbers are Keystone's.
+_LAYOUTS: dict[int, tuple[str, ...]] = {
+    0: (),
+    1: ("domain_id",),
+    2: ("project_id",),
+    3: ("project_id", "trust_id"),
+    7: ("project_id", "access_token_id"),
+    8: ("system",),
+    9: ("project_id", "application_credential_id"),
+    100: ("trust_id",),  # a trust without a project; Keystone has no such tokens
+}
+_VERSIONS = {frozenset(names): version for version, names in _LAYOUTS.items()}
+_IDS = frozenset().union(*_VERSIONS)
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
@@ -36,6 +48,8 @@ class Payload(msgspec.Struct, kw_only=True, frozen=True):
     project_id: str | None = None
     domain_id: str | None = None
     system: bool = False
+    trust_id: str | None = None
+    access_token_id: str | None = None
     application_credential_id: str | None = None
 
 
@@ -45,53 +59,50 @@ def new_audit_id(id_hex: str) -> str:
 
 
 def pack(payload: Payload) -> bytes:
-    head: list[Any] = [_pack_id(payload.user_id), _pack_methods(payload.methods)]
-    tail: list[Any] = [payload.expires_at.replace(tzinfo=datetime.UTC).timestamp(), _pack_audit(payload.audit_ids)]
-    version = _UNSCOPED
-    if payload.application_credential_id is not None and payload.project_id is not None:
-        version = _APPLICATION_CREDENTIAL
-        head.append(_pack_id(payload.project_id))
-        tail.append(_pack_id(payload.application_credential_id))
-    elif payload.project_id is not None:
-        version = _PROJECT
-        head.append(_pack_id(payload.project_id))
-    elif payload.domain_id is not None:
-        version = _DOMAIN
-        head.append(_pack_id(payload.domain_id))
-    elif payload.system:
-        version = _SYSTEM
-        head.append("all")
-    issued = payload.issued_at.replace(tzinfo=datetime.UTC).timestamp()
-    return _encode([version, *head, *tail, issued])
+    version = _VERSIONS[frozenset(name for name in _IDS if getattr(payload, name))]
+    ids = [_pack_field(payload, name) for name in _LAYOUTS[version]]
+    head = [pack_id(payload.user_id), pack_methods(payload.methods), *ids[:1]]
+    tail = [seconds(payload.expires_at), _pack_audit(payload.audit_ids), *ids[1:], seconds(payload.issued_at)]
+    return _encode([version, *head, *tail])
 
 
 def unpack(data: bytes) -> Payload:
     """Raises ValueError when `data` isn't a payload of ours."""
     try:
         version, user, methods, *rest = _decode(data)
-        scope = rest.pop(0) if version != _UNSCOPED else None
-        credential = rest.pop(2) if version == _APPLICATION_CREDENTIAL else None
-        expires, audit, issued = rest
+        names = _LAYOUTS[version]
+        scope = [rest.pop(0)] if names else []
+        expires, audit, *origin, issued = rest
+        ids = {name: _unpack_field(name, value) for name, value in zip(names, scope + origin, strict=True)}
         return Payload(
-            user_id=_unpack_id(user),
-            methods=tuple(name for bit, name in enumerate(METHODS) if methods & (1 << bit)),
+            user_id=unpack_id(user),
+            methods=unpack_methods(methods),
             audit_ids=tuple(base64.urlsafe_b64encode(item).rstrip(b"=").decode() for item in audit),
-            expires_at=_time(expires),
-            issued_at=_time(issued),
-            project_id=_unpack_id(scope) if version in (_PROJECT, _APPLICATION_CREDENTIAL) else None,
-            domain_id=_unpack_id(scope) if version == _DOMAIN else None,
-            system=version == _SYSTEM,
-            application_credential_id=None if credential is None else _unpack_id(credential),
+            expires_at=moment(expires),
+            issued_at=moment(issued),
+            **ids,
         )
-    except (msgspec.DecodeError, TypeError, IndexError, ValueError, OverflowError, binascii.Error) as error:
+    except (msgspec.DecodeError, LookupError, TypeError, ValueError, OverflowError, binascii.Error) as error:
         raise ValueError("not a token payload") from error
 
 
-def _time(seconds: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).replace(tzinfo=None)
+def seconds(when: datetime.datetime) -> float:
+    return when.replace(tzinfo=datetime.UTC).timestamp()
 
 
-def _pack_id(value: str) -> tuple[bool, Any]:
+def moment(value: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(value, datetime.UTC).replace(tzinfo=None)
+
+
+def _pack_field(payload: Payload, name: str) -> Any:
+    return "all" if name == "system" else pack_id(getattr(payload, name))
+
+
+def _unpack_field(name: str, value: Any) -> Any:
+    return True if name == "system" else unpack_id(value)
+
+
+def pack_id(value: str) -> tuple[bool, Any]:
     try:
         packed = uuid.UUID(value)
     except ValueError:
@@ -99,13 +110,17 @@ def _pack_id(value: str) -> tuple[bool, Any]:
     return (True, packed.bytes) if packed.hex == value else (False, value)
 
 
-def _unpack_id(value: Any) -> str:
+def unpack_id(value: Any) -> str:
     packed, data = value
     return uuid.UUID(bytes=data).hex if packed else str(data)
 
 
-def _pack_methods(methods: tuple[str, ...]) -> int:
+def pack_methods(methods: tuple[str, ...]) -> int:
     return sum(1 << bit for bit, name in enumerate(METHODS) if name in methods)
+
+
+def unpack_methods(mask: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate(METHODS) if mask & (1 << bit))
 
 
 def _pack_audit(audit_ids: tuple[str, ...]) -> list[bytes]:

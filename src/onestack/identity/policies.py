@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from onestack.core.context import Context
 from onestack.core.policy import Policy, Target
+from onestack.identity import policies_trusts
 from onestack.identity.dialect import forbidden
 
 _SYSTEM_READER = "(role:reader and system_scope:all)"
@@ -166,8 +167,8 @@ _POLICIES = {
     for actor in ("user", "group")
 }
 
-POLICIES: dict[str, str] = _POLICIES | _DOMAIN_POLICIES
-_PROJECT_ONLY = frozenset({"identity:create_application_credential"})
+POLICIES: dict[str, str] = _POLICIES | _DOMAIN_POLICIES | policies_trusts.POLICIES
+_PROJECT_ONLY = frozenset({"identity:create_application_credential"}) | policies_trusts.PROJECT_ONLY
 
 
 def allowed_scopes(rule: str) -> frozenset[str]:

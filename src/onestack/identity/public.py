@@ -61,7 +61,7 @@ def bootstrap(
     Idempotent: what is there stays as it is, also a password that was changed since (`reset_passwords` sets the two
     again). Without `demo_password` no user demo is made.
     """
-    for kind in ("fernet", "credential"):
+    for kind in ("fernet", "receipt", "credential"):
         KeyRepository(cloud.settings.path("keys", kind)).ensure()
     with cloud.db.write() as session:
         _domain(session)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.errors import Forbidden
-from onestack.identity import tokens
+from onestack.identity import tokens, trusts
 from onestack.identity.models import (
     ApplicationCredential,
     Assignment,
@@ -21,6 +21,7 @@ from onestack.identity.models import (
 
 def remove_user(session: Session, cloud: Cloud, user: User) -> None:
     _forget_actor(session, "user", user.id)
+    trusts.forget_user(session, user.id)
     session.execute(sa.delete(Credential).where(Credential.user_id == user.id))
     session.delete(user)
     tokens.revoke(session, cloud, user_id=user.id)
@@ -32,9 +33,9 @@ def remove_group(session: Session, group: Group) -> None:
     tokens.changed(session)
 
 
-def remove_role(session: Session, role: Role) -> None:
+def remove_role(session: Session, cloud: Cloud, role: Role) -> None:
     session.delete(role)
-    tokens.changed(session)
+    tokens.revoke(session, cloud, role_id=role.id)
 
 
 def remove_project(session: Session, cloud: Cloud, project: Project) -> None:
@@ -71,6 +72,7 @@ def forget_credentials(session: Session, user_ids: list[str], project_id: str) -
 
 def _forget_project(session: Session, cloud: Cloud, project: Project) -> None:
     _forget_target(session, "project", project.id)
+    trusts.forget_project(session, project.id)
     session.execute(sa.delete(Credential).where(Credential.project_id == project.id))
     session.execute(sa.update(User).where(User.default_project_id == project.id).values(default_project_id=None))
     session.delete(project)

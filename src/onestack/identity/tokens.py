@@ -1,10 +1,10 @@
 """Tokens: making them, finding out whether they hold, and taking them back.
 
-A token is a Fernet payload (payloads.py) and nothing is stored about it. What it is worth is read from the tables:
-the user and the project must be enabled, roles are those of now, and no revocation may match. Because every service
-asks for every request, what was found is kept in memory together with the value of the change feed "identity". Every
-write that could change the answer advances that feed in its own transaction, and each use of a kept answer first
-compares it, so a revocation is in force for the next request of every process.
+A token is a payload (payloads.py), sealed (token_formats.py), and nothing is stored about it. What it is worth is read
+from the tables: the user and the project must be enabled, roles are those of now, and no revocation may match. Because
+every service asks for every request, what was found is kept in memory together with the value of the change feed
+"identity". Every write that could change the answer advances that feed in its own transaction, and each use of a kept
+answer first compares it, so a revocation is in force for the next request of every process.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from sqlalchemy.orm import Session
 from onestack.core import revision
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.core.errors import Fault, NotFound
-from onestack.identity import assignments, catalog, payloads
+from onestack.core.errors import Fault, Forbidden, NotFound
+from onestack.identity import assignments, catalog, trusts
 from onestack.identity.assignments import RoleRef
-from onestack.identity.keys import InvalidToken, KeyRepository
+from onestack.identity.dialect import forbidden
+from onestack.identity.keys import KeyRepository, SigningKeys
 from onestack.identity.models import ApplicationCredential, Project, Revocation, User
+from onestack.identity.models_trusts import Trust
 from onestack.identity.payloads import Payload
+from onestack.identity.token_formats import FernetFormat, Format, JwsFormat
+from onestack.identity.trusts import Delegation
 
 FEED = "identity"
-LIFETIME = datetime.timedelta(hours=1)
 ALLOW_EXPIRED = datetime.timedelta(hours=48)  # how long services may still use what a user began in time
 _CACHED = 10_000  # tokens; about 2 KiB each
 _MAX_TOKEN = 2048  # characters
@@ -53,13 +56,16 @@ class Token(msgspec.Struct, kw_only=True):
 
     id: str
     payload: Payload
-    user: Place
+    user: Place  # whom it speaks for: with a trust that impersonates the trustor, else `payload.user_id`
+    home_id: str  # the domain of `payload.user_id`
     password_expires_at: datetime.datetime | None
     project: Place | None = None
     is_domain: bool = False
     domain: Place | None = None
     system: bool = False
     roles: list[RoleRef] = []
+    trust: Delegation | None = None
+    consumer_id: str | None = None  # of the OAuth access token
     application_credential: dict[str, Any] | None = None
     context: Context | None = None
 
@@ -73,7 +79,10 @@ class Tokens:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
-        self.keys = KeyRepository(cloud.settings.path("keys", "fernet"))
+        self._formats: dict[str, Format] = {
+            "fernet": FernetFormat(KeyRepository(cloud.settings.path("keys", "fernet"))),
+            "jws": JwsFormat(SigningKeys(cloud.settings.path("keys", "jws"))),
+        }
         self._lock = threading.Lock()
         self._generation = -1
         self._cache: OrderedDict[str, Token] = OrderedDict()
@@ -97,7 +106,10 @@ class Tokens:
             payload = self.decode(text)
             self._check_time(payload, allow_expired)
             with self.cloud.db.read() as session:
-                token = self.load(session, text, payload)
+                try:
+                    token = self.load(session, text, payload)
+                except Forbidden:
+                    raise invalid() from None
             self._keep(generation, text, token)
             return token
         self._check_time(token.payload, allow_expired)
@@ -119,30 +131,32 @@ class Tokens:
 
     def issue(self, session: Session, payload: Payload) -> Token:
         """A new token. Raises a Fault when what it asks for isn't the user's."""
-        sealed = self.keys.encrypt(payloads.pack(payload), payload.issued_at)
-        return self.load(session, sealed.rstrip(b"=").decode(), payload)
+        text = self._formats[self.cloud.settings.identity.token_provider].seal(payload)
+        return self.load(session, text, payload)
 
     def decode(self, text: str) -> Payload:
         """Raises NotFound when it isn't a token that was made here."""
         if not text or len(text) > _MAX_TOKEN or not text.isascii():
             raise invalid()
         try:
-            return payloads.unpack(self.keys.decrypt((text + "=" * (-len(text) % 4)).encode()))
-        except (InvalidToken, ValueError):
+            return self._formats["jws" if "." in text else "fernet"].open(text)
+        except ValueError:
             raise invalid() from None
 
     def load(self, session: Session, text: str, payload: Payload) -> Token:
-        """What the tables say about a token now. Raises NotFound when it doesn't hold."""
+        """What the tables say about a token now. Raises NotFound when it doesn't hold, Forbidden when its trust
+        doesn't."""
         user = session.get(User, payload.user_id)
         if user is None or not user.enabled:
             raise invalid()
         home = _enabled_domain(session, user.domain_id)
         token = Token(
-            id=text, payload=payload, password_expires_at=user.password_expires_at,
+            id=text, payload=payload, home_id=home.id, password_expires_at=user.password_expires_at,
             user=Place(user.id, user.name, home.id, home.name),
         )  # fmt: skip
+        links = self._load_trust(session, token, payload.trust_id) if payload.trust_id is not None else []
         if payload.project_id is not None:
-            self._load_project(session, token, payload.project_id)
+            self._load_project(session, token, payload.project_id, links)
         elif payload.domain_id is not None:
             domain = _enabled_domain(session, payload.domain_id)
             token.domain = Place(domain.id, domain.name)
@@ -155,14 +169,35 @@ class Tokens:
         token.context = _context(token)
         return token
 
-    def _load_project(self, session: Session, token: Token, project_id: str) -> None:
+    def _load_trust(self, session: Session, token: Token, trust_id: str) -> list[Trust]:
+        """The trust that a token was made with, and those that it was handed on with."""
+        trust = trusts.find(session, self.cloud.clock.now(), trust_id, used_up=True)
+        trustor = session.get(User, trust.trustor_user_id) if trust is not None else None
+        if trust is None or trustor is None or trust.project_id != token.payload.project_id:
+            raise invalid()
+        home = _enabled_domain(session, trustor.domain_id)
+        if trust.trustee_user_id != token.payload.user_id or not trustor.enabled:
+            raise forbidden()
+        if trust.impersonation:
+            token.user = Place(trustor.id, trustor.name, home.id, home.name)
+            token.password_expires_at = trustor.password_expires_at
+        token.trust = Delegation(
+            id=trust.id, trustor_user_id=trust.trustor_user_id, trustee_user_id=trust.trustee_user_id,
+            impersonation=trust.impersonation,
+        )  # fmt: skip
+        return trusts.check_chain(session, trust, self.cloud.settings.identity.max_redelegation_count)
+
+    def _load_project(self, session: Session, token: Token, project_id: str, links: list[Trust]) -> None:
         project = session.get(Project, project_id)
         if project is None or not project.enabled:
             raise invalid()
         domain = project if project.is_domain else _enabled_domain(session, project.domain_id)
         token.project = Place(project.id, project.name, domain.id, domain.name)
         token.is_domain = project.is_domain
-        token.roles = assignments.roles_on_project(session, token.user.id, project)
+        if links:
+            token.roles = trusts.roles(session, links, project)
+        else:
+            token.roles = assignments.roles_on_project(session, token.user.id, project)
         if token.payload.application_credential_id is not None:
             self._narrow(session, token, token.payload.application_credential_id)
 
@@ -227,42 +262,56 @@ def changed(session: Session) -> None:
 
 
 def is_revoked(session: Session, token: Token) -> bool:
-    payload = token.payload
-    domains = [token.user.domain_id]
+    """Whether a revocation from after the token was issued matches it in everything that the revocation names."""
+    matches = [
+        (column, [value for value in values if value is not None]) for column, values in _revocable(token).items()
+    ]
+    query = (
+        sa.select(Revocation.id)
+        .where(
+            Revocation.issued_before >= token.payload.issued_at,
+            sa.or_(*(column.in_(values) for column, values in matches)),  # for the indexes' sake
+            *(sa.or_(column.is_(None), column.in_(values)) for column, values in matches),
+        )
+        .limit(1)
+    )
+    return session.execute(query).first() is not None
+
+
+def _revocable(token: Token) -> dict[Any, list[str | None]]:
+    """What revocations can name → what this token has of it."""
+    payload, trust = token.payload, token.trust
+    users: list[str | None] = [payload.user_id]
+    domains: list[str | None] = [token.user.domain_id, token.home_id]
+    if trust is not None:
+        users += [trust.trustor_user_id, trust.trustee_user_id]
     if token.project is not None:
         domains.append(token.project.domain_id)
     if token.domain is not None:
         domains.append(token.domain.id)
-    matches = sa.or_(
-        Revocation.audit_id == payload.audit_ids[0],
-        Revocation.audit_chain_id == payload.audit_ids[-1],
-        Revocation.user_id == payload.user_id,
-        Revocation.project_id == (payload.project_id or ""),
-        Revocation.domain_id.in_(domains),
-    )
-    query = sa.select(Revocation.id).where(matches, Revocation.issued_before >= payload.issued_at).limit(1)
-    return session.execute(query).first() is not None
+    return {
+        Revocation.audit_id: [payload.audit_ids[0]],
+        Revocation.audit_chain_id: [payload.audit_ids[-1]],
+        Revocation.user_id: users,
+        Revocation.project_id: [payload.project_id],
+        Revocation.domain_id: domains,
+        Revocation.role_id: [role.id for role in token.roles],
+        Revocation.trust_id: [payload.trust_id],
+        Revocation.consumer_id: [token.consumer_id],
+        Revocation.access_token_id: [payload.access_token_id],
+    }
 
 
-def revoke(
-    session: Session,
-    cloud: Cloud,
-    *,
-    audit_id: str | None = None,
-    audit_chain_id: str | None = None,
-    user_id: str | None = None,
-    project_id: str | None = None,
-    domain_id: str | None = None,
-) -> None:
-    """Make every token issued until now that matches invalid, for good."""
+def revoke(session: Session, cloud: Cloud, **what: str) -> None:
+    """Make every token issued until now that matches all of `what` invalid, for good.
+
+    `what` are columns of Revocation: audit_id, audit_chain_id, user_id, project_id, domain_id, role_id, trust_id,
+    consumer_id, access_token_id.
+    """
     now = cloud.clock.now()
+    kept = datetime.timedelta(seconds=cloud.settings.identity.token_expiration) + ALLOW_EXPIRED
     session.execute(sa.delete(Revocation).where(Revocation.expires_at < now))
-    session.add(
-        Revocation(
-            audit_id=audit_id, audit_chain_id=audit_chain_id, user_id=user_id, project_id=project_id,
-            domain_id=domain_id, issued_before=now, expires_at=now + LIFETIME + ALLOW_EXPIRED,
-        )
-    )  # fmt: skip
+    session.add(Revocation(issued_before=now, expires_at=now + kept, **what))
     changed(session)
 
 
@@ -285,6 +334,7 @@ def _context(token: Token) -> Context:
         domain_id=token.domain.id if token.domain else None,
         system=token.system,
         roles=[role.name for role in token.roles],
+        trust_id=token.payload.trust_id,
         token=token.id,
         expires_at=token.payload.expires_at,
         audit_ids=list(token.payload.audit_ids),

@@ -112,7 +112,7 @@ def delete(req: Request, role_id: str) -> None:
     with req.cloud.db.write() as session:
         row = _load(req, session, role_id, "delete")
         check_immutable(row, "role", "delete")
-        removal.remove_role(session, row)
+        removal.remove_role(session, req.cloud, row)
 
 
 def _same_name(row: Role) -> Conflict:

@@ -11,12 +11,15 @@ from onestack.core.http import Request, Response
 from onestack.identity import authentication, tokens
 from onestack.identity.api.common import is_true
 from onestack.identity.engine import engine
+from onestack.identity.receipts import HEADER, Receipt
 from onestack.identity.tokens import Token
 
 
 def create(req: Request) -> Response:
-    token = authentication.authenticate(engine(req).tokens, req.body.get("auth"))
-    return Response(render_token(req, token), 201, {"X-Subject-Token": token.id})
+    granted = authentication.authenticate(req, req.body.get("auth"))
+    if isinstance(granted, Receipt):
+        return Response(granted.render(), 401, {HEADER: granted.id})
+    return Response(render_token(req, granted), 201, {"X-Subject-Token": granted.id})
 
 
 def show(req: Request) -> Response:
@@ -48,7 +51,9 @@ def _subject(req: Request) -> Token:
         # Keystone looks at the subject first: whoever has a valid token of their own is told that it is none.
         req.authorize({"target.token.user_id": req.ctx.user_id})
         raise
-    req.authorize({"target.token.user_id": token.user.id, "target.token.user.domain.id": token.user.domain_id})
+    # With a trust two users have to do with it: the one who got it, and the one that it speaks for.
+    owner = token.user.id if token.user.id == req.ctx.user_id else token.payload.user_id
+    req.authorize({"target.token.user_id": owner, "target.token.user.domain.id": token.user.domain_id})
     return token
 
 
@@ -61,9 +66,12 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
         "expires_at": micros_z(payload.expires_at),
         "issued_at": micros_z(payload.issued_at.replace(microsecond=0)),
     }
+    if token.trust is not None:
+        shown["OS-TRUST:trust"] = token.trust.render()
     if token.project is not None:
         shown["project"] = token.project.render()
-        shown["is_domain"] = token.is_domain
+        if token.trust is None:
+            shown["is_domain"] = token.is_domain
     elif token.domain is not None:
         shown["domain"] = {"id": token.domain.id, "name": token.domain.name}
     elif token.system:
@@ -71,7 +79,8 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
     if token.scoped:
         shown["roles"] = [{"id": role.id, "name": role.name} for role in token.roles]
         if req.get("nocatalog") is None:
-            shown["catalog"] = engine(req).tokens.catalog(token.user.id, payload.project_id)
+            user_id = token.user.id if token.trust is None else token.trust.trustor_user_id
+            shown["catalog"] = engine(req).tokens.catalog(user_id, payload.project_id)
     if token.application_credential is not None:
         shown["application_credential"] = token.application_credential
     return {"token": shown}

@@ -1,0 +1,106 @@
+"""What a new token is for: the scope that was named, or the default one, and what limits it from where it came."""
+
+from __future__ import annotations
+
+import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import BadRequest, Unauthorized
+from onestack.identity import assignments, payloads, trusts
+from onestack.identity.dialect import expecting, unauthorized
+from onestack.identity.lookups import find_domain, find_project
+from onestack.identity.methods.base import Proof
+from onestack.identity.models import Project, User
+from onestack.identity.payloads import Payload
+
+
+def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
+    """Everything that the new token will say. `methods`: all that were proved, also with an earlier receipt."""
+    cloud, parent = proof.cloud, proof.parent
+    now = cloud.clock.now()
+    expires = (now + datetime.timedelta(seconds=cloud.settings.identity.token_expiration)).replace(microsecond=0)
+    audit_ids = [payloads.new_audit_id(cloud.ids.hex())]
+    if parent is not None:
+        # A token for a token lives no longer, remembers where it came from, and may be revoked with its chain.
+        expires = parent.payload.expires_at
+        audit_ids.append(parent.payload.audit_ids[-1])
+    target, until = _target(proof, user)
+    return Payload(
+        user_id=user.id, methods=tuple(methods), audit_ids=tuple(audit_ids),
+        expires_at=expires if until is None else min(expires, until), issued_at=now, **target,
+    )  # fmt: skip
+
+
+def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime | None]:
+    """The ids that the payload gets, and until when they may be used (None: as long as any token)."""
+    parent, credential = proof.parent, proof.credential
+    if credential is not None:
+        if proof.scope is not None:
+            details = "Application credentials cannot request a scope."
+            raise Unauthorized(f"Error authenticating with application credential: {details}", extra={"identity": {}})
+        ids: dict[str, Any] = {"project_id": credential.project_id, "application_credential_id": credential.id}
+        return ids, credential.expires_at
+    if parent is not None and parent.payload.application_credential_id is not None:
+        own = parent.payload
+        ids = {"project_id": own.project_id, "application_credential_id": own.application_credential_id}
+        return ids, None
+    if proof.scope is None:
+        return _default_scope(proof.session, user), None
+    if "OS-TRUST:trust" in proof.scope:
+        return _trust_scope(proof, proof.scope["OS-TRUST:trust"])
+    return _named_scope(proof.session, proof.scope), None
+
+
+def _trust_scope(proof: Proof, given: Any) -> tuple[dict[str, Any], datetime.datetime | None]:
+    """A use of the trust is taken when nothing else stands in the way."""
+    if not isinstance(given, dict):
+        raise _not_an_object("OS-TRUST:trust", given)
+    trust_id = given.get("id")
+    if not isinstance(trust_id, str):
+        raise expecting("trust_id", "trust")
+    trust = trusts.find(proof.session, proof.cloud.clock.now(), trust_id)
+    if trust is None:
+        raise unauthorized()
+    if trust.remaining_uses is not None:
+        proof.on_success.append(partial(trusts.consume, trust_id=trust.id))
+    ids = {"trust_id": trust.id}
+    return ids if trust.project_id is None else ids | {"project_id": trust.project_id}, trust.expires_at
+
+
+def _default_scope(session: Session, user: User) -> dict[str, Any]:
+    """The user's default project, if it can be had; else none, without an error."""
+    project = session.get(Project, user.default_project_id) if user.default_project_id else None
+    if project is None or not project.enabled or project.is_domain:
+        return {}
+    domain = session.get(Project, project.domain_id)
+    if domain is None or not domain.enabled or not assignments.roles_on_project(session, user.id, project):
+        return {}
+    return {"project_id": project.id}
+
+
+def _named_scope(session: Session, scope: dict[str, Any]) -> dict[str, Any]:
+    kind, given = next(iter(scope.items()))
+    if kind == "unscoped":
+        return {}
+    if not isinstance(given, dict):
+        raise _not_an_object(kind, given)
+    if kind == "project":
+        project = find_project(session, given)
+        if project is None:
+            raise unauthorized()
+        return {"project_id": project.id}
+    if kind == "domain":
+        domain = find_domain(session, {"domain": given}, "scope")
+        if domain is None:
+            raise unauthorized()
+        return {"domain_id": domain.id}
+    if given.get("all") is not True:
+        raise expecting("all", "system")
+    return {"system": True}
+
+
+def _not_an_object(kind: str, given: Any) -> BadRequest:
+    return BadRequest(f"Invalid input for field 'scope/{kind}': {given!r} is not of type 'object'")
