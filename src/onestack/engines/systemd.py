@@ -139,8 +139,9 @@ def main_pid(program: Program) -> int | None:
     if not systemd():
         return None
     for path in UNITS.glob(f"onestack*-{program.name}.service"):
-        if f"append:{program.log}\n" in path.read_text(encoding="utf-8", errors="replace"):
-            # A unit that doesn't run may be left of a cloud that had this state directory on other ports.
-            if pid := int(process.run(["systemctl", "show", "-p", "MainPID", "--value", path.name]).strip() or 0):
-                return pid
+        if f"append:{program.log}\n" not in path.read_text(encoding="utf-8", errors="replace"):
+            continue
+        # A unit that doesn't run may be left of a cloud that had this state directory on other ports.
+        if pid := int(process.run(["systemctl", "show", "-p", "MainPID", "--value", path.name]).strip() or 0):
+            return pid
     return None
