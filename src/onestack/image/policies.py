@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from onestack.image.policies_metadefs import METADEF_POLICIES
+
 _ADMIN = "rule:context_is_admin"
 _MEMBER = "(role:member and project_id:%(project_id)s)"
 _READER = "(role:reader and project_id:%(project_id)s)"
@@ -35,4 +37,5 @@ POLICIES: dict[str, str] = {
     "get_tasks": "rule:default",
     "tasks_api_access": _ADMIN,
     "stores_info_detail": f"{_ADMIN} or rule:service_api",
+    **METADEF_POLICIES,
 }

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import Conflict, NotFound
-from onestack.image import access, store
+from onestack.image import access, metadef_sets, store
 from onestack.image.models import Image, ImageProperty
 from onestack.wire import ImageSpec
 
@@ -81,3 +81,8 @@ def data_path(cloud: Cloud, session: Session, image_id: str) -> Path:
     if row is None or row.boot_format is None:
         raise NotFound(f"No image found with ID {image_id}")
     return store.path(cloud, image_id) if row.boot_size is None else store.boot_path(cloud, image_id)
+
+
+def bootstrap(session: Session, cloud: Cloud) -> None:
+    """The metadata definitions that people expect of an image service."""
+    metadef_sets.ensure(session, cloud.clock)

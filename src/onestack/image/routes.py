@@ -6,6 +6,7 @@ from typing import Any
 
 from onestack.core.routes import Route
 from onestack.image.api import data, images, info, members, tags, tasks
+from onestack.image.routes_metadefs import METADEF_ROUTES
 
 I = "/v2/images/{image_id}"  # noqa: E741
 
@@ -38,4 +39,5 @@ ROUTES = [
     Route("GET", I + "/members/{member_id}", members.show, "get_member", target="object"),
     Route("PUT", I + "/members/{member_id}", members.update, "modify_member", dict, target="object"),
     Route("DELETE", I + "/members/{member_id}", members.delete, "delete_member", status=204, target="object"),
+    *METADEF_ROUTES,
 ]

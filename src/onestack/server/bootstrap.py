@@ -10,6 +10,7 @@ import sys
 
 import onestack.compute.public
 import onestack.identity.public
+import onestack.image.public
 import onestack.network.public
 from onestack import config
 from onestack.core import logs, secret
@@ -29,6 +30,7 @@ def run(cloud: Cloud) -> None:
     )
     token = secret.ensure(settings, "agent.token")
     with cloud.db.write() as session:
+        onestack.image.public.bootstrap(session, cloud)
         onestack.network.public.ensure_external(session, cloud)
         onestack.compute.public.bootstrap(session, cloud)
         onestack.compute.public.register_host_token(session, settings.hostname, token)
