@@ -21,6 +21,7 @@ PORTS: dict[str, int] = {
     "identity": 5000,
     "identity-admin": 35357,
     "image": 9292,
+    "image-registry": 9191,
     "compute": 8774,
     "metadata": 8775,
     "placement": 8778,

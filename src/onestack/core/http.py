@@ -281,6 +281,7 @@ async def _serve(
         req.route = route
         if route.stream:
             await req.run(_enter, req, route)
+            _storable(req, params)
             result = await route.handler(req, **params)
             _check_authorized(req, route)
         else:
@@ -351,8 +352,7 @@ def _enter(req: Request, route: Route) -> None:
 def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Any:
     """What a handler's thread does: everything that may block, up to the rendered bytes."""
     _enter(req, route)
-    if "\x00" in "".join(str(value) for value in params.values()):
-        raise req.service.dialect.not_found(req.falcon.path)
+    _storable(req, params)
     if route.body is not None and req.method in METHODS_WITH_BODY:
         req.body = _parse(req.service.dialect, route.body, raw)
     result = route.handler(req, **params)
@@ -362,6 +362,12 @@ def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Any
             result.body = _encode(result.body)
         return result
     return Response(None if result is None else _encode(result))
+
+
+def _storable(req: Request, params: dict[str, Any]) -> None:
+    """Nothing has an id that no column can hold."""
+    if "\x00" in "".join(str(value) for value in params.values()):
+        raise req.service.dialect.not_found(req.falcon.path)
 
 
 def _check_authorized(req: Request, route: Route) -> None:

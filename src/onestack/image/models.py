@@ -74,6 +74,7 @@ class ImageMember(Base):
     image_id: Mapped[str] = mapped_column(sa.ForeignKey(_IMAGE, ondelete="CASCADE"), primary_key=True)
     member_id: Mapped[str] = mapped_column(sa.String(255), primary_key=True, index=True)
     status: Mapped[str] = mapped_column(sa.String(20), default="pending")
+    can_share: Mapped[bool] = mapped_column(default=False, server_default=sa.false())  # known to API v1 alone
     created_at: Mapped[datetime.datetime]
     updated_at: Mapped[datetime.datetime]
 

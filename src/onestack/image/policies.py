@@ -37,5 +37,6 @@ POLICIES: dict[str, str] = {
     "get_tasks": "rule:default",
     "tasks_api_access": _ADMIN,
     "stores_info_detail": f"{_ADMIN} or rule:service_api",
+    "copy_from": "",
     **METADEF_POLICIES,
 }

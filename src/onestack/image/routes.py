@@ -7,6 +7,7 @@ from typing import Any
 from onestack.core.routes import Route
 from onestack.image.api import data, images, info, members, tags, tasks
 from onestack.image.routes_metadefs import METADEF_ROUTES
+from onestack.image.routes_v1 import V1_ROUTES
 
 I = "/v2/images/{image_id}"  # noqa: E741
 
@@ -40,4 +41,5 @@ ROUTES = [
     Route("PUT", I + "/members/{member_id}", members.update, "modify_member", dict, target="object"),
     Route("DELETE", I + "/members/{member_id}", members.delete, "delete_member", status=204, target="object"),
     *METADEF_ROUTES,
+    *V1_ROUTES,
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,6 +12,7 @@ from onestack.image.api.data import GONE
 from onestack.image.dialect import ImageDialect
 from onestack.image.policies import POLICIES
 from onestack.image.routes import ROUTES
+from onestack.image.routes_v1 import REGISTRY_ROUTES
 from onestack.image.store import Sweeper
 
 
@@ -21,7 +23,7 @@ class ImageService(Service):
         inner = super().app(pool)
 
         async def watched(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http" or scope["method"] != "PUT":
+            if scope["type"] != "http" or scope["method"] not in ("PUT", "POST"):
                 await inner(scope, receive, send)
                 return
 
@@ -36,11 +38,25 @@ class ImageService(Service):
         return watched
 
 
+_MINOR = re.compile(r"^/v(1\.[01]|2\.\d{1,2})(?=/|$)")
+
+
 def _rewrite(path: str) -> str:
-    """`/v2/images/` is the image with the empty id, not the list."""
-    return "/v2/images//" if path == "/v2/images/" else path
+    """A minor version in the path is as good as none. `/v2/images/` is the image with the empty id, not the list."""
+    path = _MINOR.sub(lambda match: f"/v{match[1][0]}", path)
+    return path + "/" if path in ("/v1/images/", "/v2/images/") else path
+
+
+def _negotiate(path: str) -> str:
+    """A path that begins with no version that we have leads to the choice of versions."""
+    path = _rewrite(path)
+    return path if path.split("/", 2)[1:2] in (["v1"], ["v2"], ["versions"]) else "/"
 
 
 def build(cloud: Cloud) -> dict[str, ImageService]:
     cloud.workers.append(Sweeper(cloud))
-    return {"image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_rewrite)}
+    registry = [route for route in ROUTES if route.path not in ("/", "/versions")] + REGISTRY_ROUTES
+    return {
+        "image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate),
+        "image-registry": ImageService(cloud, "image", ImageDialect(), registry, POLICIES, rewrite=_rewrite),
+    }

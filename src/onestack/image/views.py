@@ -40,17 +40,24 @@ _PROPERTIES = sa.select(ImageProperty.image_id, ImageProperty.name, ImagePropert
 _TAGS = sa.select(ImageTag.image_id, ImageTag.tag).where(ImageTag.image_id.in_(many("ids"))).order_by(ImageTag.tag)
 
 
+def properties(session: Session, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The custom properties of images."""
+    found: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
+    if ids:
+        for image_id, name, value in fetch(session, _PROPERTIES, ids=ids):
+            found[image_id][name] = value
+    return found
+
+
 def render_images(session: Session, images: Sequence[Any]) -> list[dict[str, Any]]:
     """Two queries, however many images."""
     ids = [image.id for image in images]
-    properties: dict[str, dict[str, str]] = {image_id: {} for image_id in ids}
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
     if ids:
-        for image_id, name, value in fetch(session, _PROPERTIES, ids=ids):
-            properties[image_id][name] = value
         for image_id, tag in fetch(session, _TAGS, ids=ids):
             tags[image_id].append(tag)
-    return [render_image(image, properties[image.id], tags[image.id]) for image in images]
+    custom = properties(session, ids)
+    return [render_image(image, custom[image.id], tags[image.id]) for image in images]
 
 
 def render_one(session: Session, image: Image) -> dict[str, Any]:

@@ -11,15 +11,21 @@ from onestack.image import schema, views
 # What the API holds that is served here, by Glance's numbers; the first is the current one.
 _VERSIONS = ("2.17", "2.15", "2.13", "2.12", "2.11", "2.10", "2.9", "2.8", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2",
              "2.1", "2.0")  # fmt: skip
+_V1 = ("1.1", "1.0")
 IMPORT_METHODS = ("glance-direct",)
 
 
 def _versions(req: Request) -> dict[str, Any]:
-    links = [{"rel": "self", "href": f"{req.base_url}/v2/"}]
+    found = [(version, "SUPPORTED" if position else "CURRENT") for position, version in enumerate(_VERSIONS)]
+    found += [(version, "DEPRECATED") for version in _V1]
     return {
         "versions": [
-            {"id": f"v{version}", "status": "SUPPORTED" if position else "CURRENT", "links": links}
-            for position, version in enumerate(_VERSIONS)
+            {
+                "id": f"v{version}",
+                "status": status,
+                "links": [{"rel": "self", "href": f"{req.base_url}/v{version[0]}/"}],
+            }
+            for version, status in found
         ]
     }
 

@@ -1,4 +1,4 @@
-"""Metadata definitions of images."""
+"""Metadata definitions of images, and members that may share on."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
+    with op.batch_alter_table("image_members", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("can_share", sa.Boolean(), server_default=sa.false(), nullable=False))
+
     op.create_table(
         "metadef_loads",
         sa.Column("digest", sa.String(length=64), nullable=False),
