@@ -59,3 +59,11 @@ def load(req: Request, session: Session, image_id: str, rule: str | None = None,
             raise missing(image_id) from None
         raise
     return image
+
+
+def load_named(req: Request, session: Session, image_id: str) -> Image:
+    """The image, to be changed, in the words that tags and members have where there is none."""
+    try:
+        return load(req, session, image_id, for_update=True)
+    except NotFound:
+        raise NotFound(f"Image {image_id} not found.") from None

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 from onestack.core.errors import BadRequest, Forbidden, UnsupportedMedia
 from onestack.image import schema
 
-MEDIA = {"application/openstack-images-v2.0-json-patch": 4, "application/openstack-images-v2.1-json-patch": 10}
+DRAFT_4, DRAFT_10 = 4, 10
+MEDIA = {
+    "application/openstack-images-v2.0-json-patch": DRAFT_4,
+    "application/openstack-images-v2.1-json-patch": DRAFT_10,
+}
 _OPERATIONS = ("add", "remove", "replace")
 
 
@@ -16,6 +20,7 @@ class Change(NamedTuple):
     op: str
     name: str
     value: Any = None
+    draft: int = DRAFT_10
 
 
 def parse(content_type: str | None, body: Any) -> list[Change]:
@@ -48,7 +53,7 @@ def protect(name: str) -> None:
 def _change(raw: Any, draft: int) -> Change:
     if not isinstance(raw, dict):
         raise BadRequest("Operations must be JSON objects.")
-    if draft == 10:
+    if draft == DRAFT_10:
         op, path = raw.get("op"), raw.get("path")
         if op not in _OPERATIONS:
             problem = "Unable to find `op` in JSON Schema change." if op is None else f"Invalid operation: `{op}`."
@@ -58,27 +63,32 @@ def _change(raw: Any, draft: int) -> Change:
     else:
         given = [name for name in _OPERATIONS if name in raw]
         if len(given) != 1:
+            how = "only" if given else "exactly"
             raise BadRequest(
-                'Operation objects must contain exactly one member named "add", "remove", or "replace".'
+                f'Operation objects must contain {how} one member named "add", "remove", or "replace".'
             )  # fmt: skip
         op, path = given[0], raw[given[0]]
     name = _pointer(path)
     if op == "remove":
-        return Change(op, name)
+        return Change(op, name, None, draft)
     if "value" not in raw:
         raise BadRequest(f'Operation "{op}" requires a member named "value".')
-    return Change(op, name, raw["value"])
+    return Change(op, name, raw["value"], draft)
 
 
 def _pointer(pointer: Any) -> str:
     """The one property that a JSON pointer names."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise BadRequest(f'Pointer `{pointer}` does not start with "/".')
+    if re.search(r"/\s*?/", pointer[1:]):
+        raise BadRequest(f'Pointer `{pointer}` contains adjacent "/".')
+    if len(pointer) > 1 and pointer.endswith("/"):
+        raise BadRequest(f'Pointer `{pointer}` end with "/".')
     if re.search(r"~([^01]|$)", pointer):
         raise BadRequest(f'Pointer `{pointer}` contains "~" not part of a recognized escape sequence.')
     parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer[1:].split("/")]
     if len(parts) != 1 or not parts[0]:
         if parts[0] == "locations":
             raise Forbidden("It's not allowed to update locations if locations are invisible.")
-        raise BadRequest(f"Invalid JSON pointer for this resource: '{pointer}'")
+        raise BadRequest(f"Invalid JSON pointer for this resource: '/{'/'.join(parts)}'")
     return parts[0]

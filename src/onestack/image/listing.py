@@ -24,18 +24,18 @@ _RANGES = ("size_min", "size_max", "min_ram_min", "min_ram_max", "min_disk_min",
 _PLAIN = ("owner", "checksum", "os_hash_algo", "os_hash_value")
 _NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
 _TRUTHS = ("protected", "os_hidden")
-_TAKEN = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility")
+_TAKEN = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility", "deleted")
 Condition = sa.ColumnElement[bool]
 
 
 def visible(ctx: Context, visibility: str | None, member_status: str) -> Condition:
     """What the caller's list shows. Community images of others only when asked for them."""
-    if visibility not in (None, "community", "public", "private", "shared", "all"):
+    if visibility not in (None, "", "community", "public", "private", "shared", "all"):
         raise BadRequest(f"Invalid visibility value: {visibility}")
     if member_status not in ("pending", "accepted", "rejected", "all"):
         raise BadRequest(f"Invalid status: {member_status}")
     terms: list[Condition] = []
-    if visibility is None:
+    if not visibility:
         terms.append(sa.or_(Image.owner == ctx.project_id, Image.visibility != "community"))
     elif visibility != "all":
         terms.append(Image.visibility == visibility)
@@ -55,7 +55,7 @@ def visible(ctx: Context, visibility: str | None, member_status: str) -> Conditi
 
 def filters(query: list[tuple[str, str]]) -> list[Condition]:
     """A condition for each parameter that isn't about paging. Raises BadRequest."""
-    conditions = []
+    conditions: list[Condition] = [Image.status != "killed"]
     hidden = False
     for key, value in query:
         if key in _TAKEN:
@@ -80,6 +80,8 @@ def _filter(key: str, value: str) -> Condition:
         column = getattr(Image, key)
         if operator == "in" and rest:
             return column.in_(_quoted(rest))
+        if operator in _COMPARE and operator != "eq" and rest:
+            raise BadRequest(f"Unable to filter by unknown operator '{operator}'.")
         return column == (rest if operator == "eq" and rest else value)
     if key in _PLAIN:
         return getattr(Image, key) == value
@@ -104,11 +106,10 @@ def _number(text: str) -> int:
 
 
 def _truth(key: str, text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise BadRequest(
-            f"Invalid value '{text}' for '{key}' filter. Valid values are case sensitive 'true' or 'false'."
-        )
-    return text.lower() == "true"
+    word = text.lower() if key == "os_hidden" else text
+    if word not in ("true", "false"):
+        raise BadRequest(f"Invalid value '{text}' for '{key}' filter. Valid values are 'true' or 'false'.")
+    return word == "true"
 
 
 _COMPARE: dict[str, Callable[[Any, Any], Condition]] = {
@@ -137,6 +138,17 @@ def _quoted(text: str) -> list[str]:
     if '"' in text and any(part.strip() and not part.startswith(",") for part in text.split('"')[2::2]):
         raise BadRequest(f"Invalid filter value {text}. There is no comma after closing quotation mark.")
     return next(csv.reader([text]), [])
+
+
+def limit_of(text: str | None) -> int:
+    """How many images a page has. Raises BadRequest."""
+    try:
+        limit = DEFAULT_LIMIT if text is None else int(text)
+    except ValueError:
+        raise BadRequest("limit param must be an integer") from None
+    if not 0 <= limit < 1 << 63:
+        raise BadRequest("limit param must be positive")
+    return min(limit, MAXIMUM_LIMIT)
 
 
 def sorts(query: list[tuple[str, str]]) -> list[paging.Sort]:

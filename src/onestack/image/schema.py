@@ -64,6 +64,16 @@ IMAGE_PROPERTIES: dict[str, dict[str, Any]] = {
     "instance_uuid": _property("The server that the image was made of", {"type": "string"}, is_base=False),
     "os_distro": _property("The system in the image", {"type": "string"}, is_base=False),
     "os_version": _property("The version of the system in the image", {"type": "string"}, is_base=False),
+    "description": _property("What people should know about the image", {"type": "string"}, is_base=False),
+    "cinder_encryption_key_id": _property(
+        "The key that a volume made of the image is encrypted with", {"type": "string"}, is_base=False
+    ),
+    "cinder_encryption_key_deletion_policy": _property(
+        "Whether that key is deleted with the image",
+        {"type": "string"},
+        is_base=False,
+        enum=["on_image_deletion", "do_not_delete"],
+    ),
 }
 BASE = frozenset(name for name, shape in IMAGE_PROPERTIES.items() if shape.get("is_base", True))
 

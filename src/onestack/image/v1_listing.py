@@ -28,8 +28,10 @@ def page(req: Request, session: Session) -> list[Any]:
     public = _is_public(req)
     conditions.append(_visible(req.ctx, public))
     order = _order(req)
-    limit = _limit(req)
+    limit = listing.limit_of(req.get("limit"))
     marker = _marker(req, session, order)
+    if req.get("changes-since") is None:
+        conditions.append(_is(Image.status != "killed"))
     query = sa.select(*Image.__table__.columns).where(
         Image.os_hidden.is_(False), *(condition for condition in conditions if condition is not None)
     )
@@ -65,16 +67,16 @@ def _truth(key: str, text: str) -> bool:
 
 def _condition(key: str, value: str) -> sa.ColumnElement[bool] | None:
     if key in _EQUAL:
-        return bool_of(getattr(Image, key) == value)
+        return _is(getattr(Image, key) == value)
     if key in _NUMBERS:
         number = _number(key, value)
         if key == "size_min":
-            return bool_of(Image.size >= number)
-        return bool_of(Image.size <= number if key == "size_max" else getattr(Image, key) == number)
+            return _is(Image.size >= number)
+        return _is(Image.size <= number if key == "size_max" else getattr(Image, key) == number)
     if key == "protected":
         return Image.protected.is_(_truth(key, value))
     if key == "changes-since":
-        return bool_of(Image.updated_at > _moment(value))
+        return _is(Image.updated_at > _moment(value))
     if key == "deleted":
         return sa.false() if value.lower() in ("1", "t", "true", "on", "y", "yes") else None
     if key.startswith("property-"):
@@ -83,7 +85,7 @@ def _condition(key: str, value: str) -> sa.ColumnElement[bool] | None:
     return None
 
 
-def bool_of(expression: Any) -> sa.ColumnElement[bool]:
+def _is(expression: Any) -> sa.ColumnElement[bool]:
     condition: sa.ColumnElement[bool] = expression
     return condition
 
@@ -113,17 +115,6 @@ def _order(req: Request) -> list[paging.Sort]:
     if direction not in ("asc", "desc"):
         raise BadRequest("Unsupported sort_dir. Acceptable values: asc, desc")
     return [(name, direction) for name in dict.fromkeys((key, "created_at", "id"))]
-
-
-def _limit(req: Request) -> int:
-    text = req.get("limit")
-    try:
-        limit = listing.DEFAULT_LIMIT if text is None else int(text)
-    except ValueError:
-        raise BadRequest("limit param must be an integer") from None
-    if limit < 0:
-        raise BadRequest("limit param must be positive")
-    return min(limit, listing.MAXIMUM_LIMIT)
 
 
 def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[str, Any] | None:

@@ -81,8 +81,7 @@ def _may_show(req: Request, visibility: str, what: dict[str, Any]) -> None:
 
 
 def index(req: Request) -> dict[str, Any]:
-    limit = req.get_int("limit", listing.DEFAULT_LIMIT) if req.get("limit") is not None else listing.DEFAULT_LIMIT
-    limit = min(limit if limit is not None else listing.DEFAULT_LIMIT, listing.MAXIMUM_LIMIT)
+    limit = listing.limit_of(req.get("limit"))
     order = listing.sorts(req.query)
     conditions = listing.filters(req.query)
     conditions.append(listing.visible(req.ctx, req.get("visibility"), req.get("member_status") or "accepted"))
@@ -141,6 +140,8 @@ def _change_base(req: Request, session: Session, image: Image, change: changes.C
     name, value = change.name, change.value
     if change.op == "remove":
         raise Forbidden(f"Property {name} may not be removed.")
+    if change.op == "add" and change.draft == changes.DRAFT_4:
+        raise Conflict(f"Property {name} already present.")
     if name == "owner" and value != image.owner and not req.ctx.is_admin:
         raise Forbidden("Owner can't be updated by non admin.")
     if name in ("disk_format", "container_format") and image.status not in ("queued", "uploading"):
@@ -158,6 +159,8 @@ def _change_property(
     session: Session, image: Image, properties: dict[str, ImageProperty], change: changes.Change
 ) -> None:
     row = properties.get(change.name)
+    if change.op == "add" and row is not None and change.draft == changes.DRAFT_4:
+        raise Conflict(f"Property {change.name} already present.")
     if change.op == "add" or row is not None:
         if change.op == "remove" and row is not None:
             session.delete(properties.pop(change.name))
@@ -174,7 +177,10 @@ def _change_property(
 
 def delete(req: Request, image_id: str) -> None:
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, for_update=True)
+        try:
+            image = access.load(req, session, image_id, for_update=True)
+        except NotFound:
+            raise NotFound(f"Failed to find image {image_id} to delete") from None
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
         for table in (ImageProperty, ImageTag, ImageMember, ImageTask):

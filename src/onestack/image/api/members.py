@@ -45,6 +45,8 @@ def index(req: Request, image_id: str) -> dict[str, Any]:
 def show(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         image, shared = access.find(session, req.ctx, image_id)
+        if image.visibility != "shared":
+            raise NotFound("Only shared images have members.")
         row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
         if row is None:
             raise _unknown(image_id, member_id)
@@ -60,13 +62,16 @@ def create(req: Request, image_id: str) -> dict[str, Any]:
         raise BadRequest("Member can't be empty")
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, for_update=True)
+        image = access.load_named(req, session, image_id)
         _shared(image)
         count = session.scalar(sa.select(sa.func.count()).where(ImageMember.image_id == image.id)) or 0
         if session.get(ImageMember, (image.id, member_id)) is not None:
             raise Conflict(f"Member {member_id} is duplicated for image {image.id}")
         if count >= schema.MAXIMUM_MEMBERS:
-            raise TooLarge(f"Image member limit exceeded for image {image.id}: {schema.MAXIMUM_MEMBERS} are allowed")
+            raise TooLarge(
+                f"Image member limit exceeded for image {image.id}: The limit has been exceeded on the number of "
+                f"allowed image members for this image. Attempted: {count + 1}, Maximum: {schema.MAXIMUM_MEMBERS}:"
+            )
         row = ImageMember(image_id=image.id, member_id=member_id, status="pending", created_at=now, updated_at=now)
         session.add(row)
         return render_member(row)
@@ -77,7 +82,7 @@ def update(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
     if status is None:
         raise BadRequest("Status not specified")
     if status not in schema.MEMBER_STATUSES:
-        raise BadRequest(f"Incorrect request: {status} is not one of {', '.join(schema.MEMBER_STATUSES)}")
+        raise BadRequest('Incorrect request: Status must be "pending", "accepted" or "rejected".')
     with req.cloud.db.write() as session:
         row = _row(req, session, image_id, member_id)
         row.status = status
@@ -88,6 +93,8 @@ def update(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
 def _row(req: Request, session: Session, image_id: str, member_id: str) -> ImageMember:
     """A membership that is about to be answered by the member itself."""
     image, shared = access.find(session, req.ctx, image_id, for_update=True)
+    if image.visibility != "shared":
+        raise Forbidden(f"Not allowed to update members for image {image_id}.")
     row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
     if row is None:
         raise _unknown(image_id, member_id)
@@ -100,7 +107,7 @@ def _row(req: Request, session: Session, image_id: str, member_id: str) -> Image
 
 def delete(req: Request, image_id: str, member_id: str) -> None:
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, for_update=True)
+        image = access.load_named(req, session, image_id)
         _shared(image)
         row = session.get(ImageMember, (image.id, member_id))
         if row is None:

@@ -14,21 +14,24 @@ def add(req: Request, image_id: str, tag: str) -> None:
     if len(tag) > 255:
         raise BadRequest("Could not update image: the tag has more than 255 characters")
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, for_update=True)
+        image = access.load_named(req, session, image_id)
         tags = set(session.scalars(sa.select(ImageTag.tag).where(ImageTag.image_id == image.id)))
         if tag in tags:
             return
         if len(tags) >= schema.MAXIMUM_TAGS:
-            raise TooLarge(f"Image tag limit exceeded for image {image.id}: {schema.MAXIMUM_TAGS} are allowed")
+            raise TooLarge(
+                f"Image tag limit exceeded for image {image.id}: The limit has been exceeded on the number of allowed "
+                f"image tags. Attempted: {len(tags) + 1}, Maximum: {schema.MAXIMUM_TAGS}:"
+            )
         session.add(ImageTag(image_id=image.id, tag=tag))
         image.updated_at = req.cloud.clock.now()
 
 
 def delete(req: Request, image_id: str, tag: str) -> None:
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, for_update=True)
+        image = access.load_named(req, session, image_id)
         row = session.get(ImageTag, (image.id, tag))
         if row is None:
-            raise NotFound(f"Image {image.id} has no tag {tag}.")
+            raise NotFound("The resource could not be found.")
         session.delete(row)
         image.updated_at = req.cloud.clock.now()
