@@ -23,6 +23,7 @@ COMMANDS = {
     "boot": ("onestack.cli.up", "boot"),
     "tempest": ("onestack.cli.tempest", "run"),
     "version": ("onestack.cli.main", "version"),
+    "glance-manage": ("onestack.cli.glance_manage", "run"),
 }
 
 
@@ -74,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
     )
     openrc_.add_argument("user", nargs="?", default="admin", metavar="USER", help="admin (default) or demo")
     boot.add_argument("name", nargs="?", metavar="NAME", help="the VM's name (default: hello, hello-2 …)")
+    glance = commands.add_parser("glance-manage", help="Glance's own tool: metadata definitions", add_help=False)
+    glance.add_argument("words", nargs=argparse.REMAINDER)
     del down
     return top
 

@@ -167,17 +167,14 @@ def unload(session: Session) -> None:
         session.execute(sa.delete(kind))
 
 
-def export(session: Session, folder: Path) -> list[Path]:
-    """A file for each namespace."""
-    written = []
+def export(session: Session) -> dict[str, Definition]:
+    """A file's name and contents for each namespace."""
+    found: dict[str, Definition] = {}
     for row in session.scalars(sa.select(MetadefNamespace).order_by(MetadefNamespace.id)):
         name = re.sub(r"[\W_]+", "", row.display_name or row.namespace) or str(row.id)
-        file = folder / f"{name}.json"
-        if file in written:
-            file = folder / f"{name}{row.id}.json"
-        file.write_bytes(msgspec.json.format(msgspec.json.encode(_definition(session, row)), indent=4))
-        written.append(file)
-    return written
+        file = f"{name}.json" if f"{name}.json" not in found else f"{name}{row.id}.json"
+        found[file] = _definition(session, row)
+    return found
 
 
 def _definition(session: Session, row: MetadefNamespace) -> Definition:

@@ -60,8 +60,8 @@ async def put(req: Request, image_id: str, member_id: str) -> Response:
     """Add a member, or change whether it may share on."""
     body = await req.json(dict) if v1_images.has_body(req) else {}
     member = body.get("member", {})
-    if not isinstance(member, dict) or (body and "can_share" not in member):
-        raise BadRequest("Invalid membership association: 'can_share'")
+    if not isinstance(member, dict):
+        raise BadRequest("Invalid membership association: 'member'")
     await req.run(_put, req, image_id, member_id, member.get("can_share"))
     return Response(None, 204)
 
