@@ -11,7 +11,7 @@ import sys
 HYPERVISORS = ("auto", "kvm", "qemu", "fake")
 
 # Commands that read their own words.
-PASSED_ON = ("tempest",)
+PASSED_ON = ("tempest", "glance-manage")
 # command: (module, function)
 COMMANDS = {
     "up": ("onestack.cli.up", "run"),
@@ -53,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     logs = add("logs", "the logs of the server, the agent or an engine")
     openrc_ = add("openrc", 'the environment of a user: eval "$(onestack openrc)"')
     boot = add("boot", "boot one more demo VM")
+    words = "Glance's own tool: metadata definitions from files, and to files"
+    commands.add_parser("glance-manage", help=words, add_help=False, parents=[where])
     commands.add_parser("tempest", help="OpenStack's own tests against this cloud", add_help=False, parents=[where])
     add("version", "the version")
     for one in (up, doctor):
@@ -75,8 +77,6 @@ def parser() -> argparse.ArgumentParser:
     )
     openrc_.add_argument("user", nargs="?", default="admin", metavar="USER", help="admin (default) or demo")
     boot.add_argument("name", nargs="?", metavar="NAME", help="the VM's name (default: hello, hello-2 …)")
-    glance = commands.add_parser("glance-manage", help="Glance's own tool: metadata definitions", add_help=False)
-    glance.add_argument("words", nargs=argparse.REMAINDER)
     del down
     return top
 

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="onestack.server.glance_manage")
     parser.add_argument("--state", required=True)
     parser.add_argument("action", choices=("version", "sync", "load_metadefs", "unload_metadefs", "export_metadefs"))
-    parser.add_argument("words", nargs="*", choices=("ours", "merge", "prefer_new", "overwrite"), default=[])
+    parser.add_argument("words", nargs="*", metavar="ours|merge|prefer_new|overwrite")
     options = parser.parse_args(arguments)
     try:
         database = Database(config.load(options.state).database_url)
