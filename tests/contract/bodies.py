@@ -81,6 +81,9 @@ for _noun in ("domain", "project", "user", "group", "role", "service", "endpoint
 IDENTITY[("identity", "PUT", "/v3/regions/{region_id}")] = [{"region": {"description": ""}}]
 
 _IMAGE = "/v2/images/{image_id}"
+_DEFINITIONS = "/v2/metadefs/namespaces"
+_NAMESPACE = _DEFINITIONS + "/{namespace}"
+_SHAPE = {"title": "T", "type": "string", "enum": ["a", "b"], "default": "a", "minimum": 1, "items": {"type": "string"}}
 IMAGE: Bodies = {
     ("image", "POST", "/v2/images"): [
         {"name": "i", "disk_format": "qcow2", "container_format": "bare", "visibility": "private", "min_disk": 1,
@@ -100,6 +103,22 @@ IMAGE: Bodies = {
     ],
     ("image", "POST", _IMAGE + "/members"): [{"member": "$beta"}],
     ("image", "PUT", _IMAGE + "/members/{member_id}"): [{"status": "accepted"}],
+    ("image", "POST", _DEFINITIONS): [
+        {"namespace": "n", "display_name": "N", "description": "d", "visibility": "public", "protected": False,
+         "owner": "$alpha", "resource_type_associations": [{"name": "r", "prefix": "p", "properties_target": "t"}],
+         "objects": [{"name": "o", "description": "d", "required": ["q"], "properties": {"q": _SHAPE}}],
+         "properties": {"p": _SHAPE}, "tags": [{"name": "t"}]},
+    ],
+    ("image", "PUT", _NAMESPACE): [{"namespace": "n", "display_name": "N", "visibility": "private"}],
+    ("image", "POST", _NAMESPACE + "/resource_types"): [{"name": "r", "prefix": "p", "properties_target": "t"}],
+    ("image", "POST", _NAMESPACE + "/objects"): [{"name": "o", "required": ["q"], "properties": {"q": _SHAPE}}],
+    ("image", "PUT", _NAMESPACE + "/objects/{object_name}"): [{"name": "o2", "properties": {"q": _SHAPE}}],
+    ("image", "POST", _NAMESPACE + "/properties"): [_SHAPE | {"name": "p"}],
+    ("image", "PUT", _NAMESPACE + "/properties/{property_name}"): [_SHAPE | {"name": "p2"}],
+    ("image", "POST", _NAMESPACE + "/tags"): [{"tags": [{"name": "a"}, {"name": "b"}]}],
+    ("image", "PUT", _NAMESPACE + "/tags/{tag_name}"): [{"name": "t2"}],
+    ("image", "PUT", "/v1/images/{image_id}/members"): [{"memberships": [{"member_id": "$beta", "can_share": True}]}],
+    ("image", "PUT", "/v1/images/{image_id}/members/{member_id}"): [{"member": {"can_share": True}}],
 }  # fmt: skip
 
 _P = "/resource_providers/{uuid}"
@@ -302,7 +321,10 @@ _PARAMETERS = (
     ("identity", "/groups/{actor_id}", "actor_id", "$group_id"), ("identity", "", "actor_id", "$user_id"),
     ("identity", "/application_credentials/", "credential_id", "$application_credential_id"),
     ("identity", "/OS-TRUST/", "role_id", "$member_role"),
-    ("identity", "", "tag", "t"), ("image", "/schemas/", "name", "image"), ("image", "", "tag", "t"),
+    ("identity", "", "tag", "t"), ("image", "/schemas/metadefs/", "name", "object"), ("image", "/schemas/", "name", "image"),
+    ("image", "", "object_name", "own-object"), ("image", "", "property_name", "own-property"),
+    ("image", "", "tag_name", "own-tag"), ("image", "", "resource_type", "OS::Own::Type"),
+    ("image", "", "tag", "t"),
     ("image", "", "task_id", "$server_id"), ("placement", "", "uuid", "$provider"),
     ("placement", "", "resource_class", "VCPU"), ("placement", "/traits", "name", "CUSTOM_T"),
     ("placement", "", "name", "CUSTOM_C"), ("placement", "", "consumer_uuid", "$server_id"),

@@ -22,7 +22,8 @@ PUBLIC = {
 }  # fmt: skip
 # Answered to everybody with a token, whatever their roles, because it is about nobody: what this cloud can do.
 ABOUT_NOBODY = {
-    ("image", "GET", "/v2/schemas/{name}"), ("image", "GET", "/v2/info/stores"), ("image", "GET", "/v2/info/import"),
+    ("image", "GET", "/v2/schemas/{name}"), ("image", "GET", "/v2/schemas/metadefs/{name}"),
+    ("image", "GET", "/v2/info/stores"), ("image", "GET", "/v2/info/import"),
     ("network", "GET", "/v2.0/extensions"), ("network", "GET", "/v2.0/extensions/{alias}"),
     ("network", "GET", "/v2.0/quotas/tenant"), ("network", "GET", "/v2.0/quotas/project"),
 }  # fmt: skip

@@ -268,6 +268,15 @@ class World:
                  headers={"Content-Type": "application/openstack-images-v2.1-json-patch"})  # fmt: skip
         self.ask("image", "POST", f"{shared}/members", {"member": self.ids["project_id"]}, "member")
         self.ids["member_id"] = self.ids["project_id"]
+        shape = {"title": "T", "type": "string", "description": MARK}
+        namespace = {
+            "namespace": f"{MARK}-definitions", "owner": self.ids["alpha"], "description": MARK,
+            "resource_type_associations": [{"name": "OS::Own::Type", "prefix": "p:"}], "tags": [{"name": "own-tag"}],
+            "objects": [{"name": "own-object", "description": MARK, "properties": {"q": shape}}],
+            "properties": {"own-property": shape},
+        }  # fmt: skip
+        self.ask("image", "POST", "/v2/metadefs/namespaces", namespace, "admin")
+        self.ids["namespace"] = namespace["namespace"]
 
     def _compute(self) -> None:
         ids, latest = self.ids, {"OpenStack-API-Version": "compute latest"}
