@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
-from tests.conftest import OTHER_PROJECT, PROJECT
+from tests.conftest import OTHER_PROJECT, PERSONAS, PROJECT
 
 NOWHERE = "00000000-0000-4000-8000-0000000000ff"
 
@@ -245,3 +246,15 @@ def test_discovery(images):
     assert images.client.get("/v2/images", as_=None).status_code == 401
     assert images.client.get("/v2/images/").status_code == 404
     assert images.client.delete("/v2/images/").status_code == 404
+
+
+@pytest.mark.parametrize("scope", [{"system": True}, {"domain_id": "default"}])
+def test_only_tokens_of_a_project_are_let_in(images, cloud, scope):
+    image = images.create()
+    roles = msgspec.structs.replace(PERSONAS["admin"], project_id=None, **scope)
+    cloud.authenticate = lambda token: roles if token == "wide" else PERSONAS.get(token)
+    assert images.show(image["id"], "wide").status_code == 404
+    assert images.client.get("/v2/images", as_="wide").status_code == 403
+    assert images.client.post("/v2/images", as_="wide", json={}).status_code == 403
+    assert images.client.get("/v2/metadefs/namespaces", as_="wide").status_code == 403
+    assert images.client.get("/v1/images", as_="wide").status_code == 403

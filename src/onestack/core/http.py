@@ -180,6 +180,8 @@ class Request:
 class Service:
     """One API: a name, its dialect, its routes and rules. `app` is the ASGI application."""
 
+    policy_type = Policy  # a service whose rules mean more than their texts has its own
+
     def __init__(
         self,
         cloud: Cloud,
@@ -195,7 +197,7 @@ class Service:
         self.dialect = dialect
         self.routes = list(routes)
         directory = cloud.settings.path("policy")
-        self.policy = Policy(name, policies, directory if directory.is_dir() else None)
+        self.policy = self.policy_type(name, policies, directory if directory.is_dir() else None)
         self.rewrite = rewrite  # path → path before routing, e.g. to take a project id out of it
         for route in self.routes:
             if route.policy is not None and route.policy not in policies:

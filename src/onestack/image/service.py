@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from onestack.core.cloud import Cloud
+from onestack.core.context import Context
 from onestack.core.http import Service
+from onestack.core.policy import Policy, Target
 from onestack.image.api.data import GONE
 from onestack.image.dialect import ImageDialect
 from onestack.image.policies import POLICIES
@@ -16,8 +18,17 @@ from onestack.image.routes_v1 import REGISTRY_ROUTES
 from onestack.image.store import Sweeper
 
 
+class ProjectPolicy(Policy):
+    """Glance's rules are for tokens of a project: one of the system or of a domain is refused, whatever its roles."""
+
+    def allows(self, rule: str, context: Context, target: Target) -> bool:
+        return context.scope not in ("system", "domain") and super().allows(rule, context, target)
+
+
 class ImageService(Service):
     """Remembers when a client goes away in the middle of its upload: a chunked body has no length that would tell."""
+
+    policy_type = ProjectPolicy
 
     def app(self, pool: ThreadPoolExecutor) -> Any:
         inner = super().app(pool)
