@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 import sqlalchemy as sa
 
+from onestack.image.models import Image
 from tests.conftest import OTHER_PROJECT, PERSONAS, PROJECT
 
 NOWHERE = "00000000-0000-4000-8000-0000000000ff"
@@ -156,6 +159,7 @@ def test_list_filters(images, cloud):
     "query",
     ["limit=-1", "limit=x", "marker=nope", "sort_key=owner", "sort_dir=up", "sort=name:up", "visibility=x",
      "member_status=x", "size_min=x", "created_at=gt:yesterday", "changes-since=1", "name=in:%22a", "protected=x",
+     "name=neq:a", "status=gt:active", "protected=True",
      "sort=name&sort_key=id", "sort_key=name&sort_dir=asc&sort_dir=desc", "limit=" + "9" * 30, "size_min=" + "9" * 30],
 )  # fmt: skip
 def test_bad_queries_are_400(images, query):
@@ -258,3 +262,56 @@ def test_only_tokens_of_a_project_are_let_in(images, cloud, scope):
     assert images.client.post("/v2/images", as_="wide", json={}).status_code == 403
     assert images.client.get("/v2/metadefs/namespaces", as_="wide").status_code == 403
     assert images.client.get("/v1/images", as_="wide").status_code == 403
+
+
+def test_the_older_patch_adds_only_what_is_not_there(images):
+    image = images.create(colour="red")
+    old = {"Content-Type": "application/openstack-images-v2.0-json-patch"}
+
+    def patch(change: dict) -> int:
+        body = json.dumps([change])
+        return images.client.patch(f"/v2/images/{image['id']}", headers=old, body=body).status_code
+
+    assert patch({"add": "/colour", "value": "blue"}) == 409
+    assert patch({"add": "/name", "value": "new"}) == 409
+    assert patch({"add": "/size_of_it", "value": "big"}) == 200
+    assert patch({"replace": "/colour", "value": "blue"}) == 200
+    assert patch({"remove": "/colour"}) == 200
+    assert patch({"add": "/x", "remove": "/y", "value": "z"}) == 400
+    assert patch({"value": "z"}) == 400
+
+
+@pytest.mark.parametrize("pointer", ["/a//b", "/a/", "/", "//", "/tags/-", "/a~"])
+def test_pointers_that_lead_nowhere(images, pointer):
+    image = images.create()
+    assert images.patch(image["id"], {"op": "add", "path": pointer, "value": "x"}).status_code == 400
+
+
+def test_lists_leave_out_what_was_killed(images, cloud):
+    image = images.create(name="killed")
+    with cloud.db.write() as session:
+        session.get(Image, image["id"]).status = "killed"
+    assert images.names() == []
+    assert images.show(image["id"]).json["status"] == "killed"
+
+
+def test_unused_parameters_of_lists(images):
+    images.create(name="a:b")
+    assert images.names("?deleted=true&visibility=") == ["a:b"]
+    assert images.names("?name=a:b") == ["a:b"]
+    assert images.names("?name=eq:a:b&protected=false&os_hidden=False") == ["a:b"]
+
+
+def test_members_words(images):
+    image = images.create(visibility="private")
+    path = f"/v2/images/{image['id']}/members"
+    shown = images.client.get(f"{path}/{OTHER_PROJECT}")
+    assert (shown.status_code, "Only shared images have members." in shown.text) == (404, True)
+    changed = images.client.put(f"{path}/{OTHER_PROJECT}", json={"status": "accepted"})
+    assert (changed.status_code, "Not allowed to update members" in changed.text) == (403, True)
+    missing = images.client.post(f"/v2/images/{NOWHERE}/members", json={"member": "p"})
+    assert f"Image {NOWHERE} not found." in missing.text
+    wrong = images.client.put(f"{path}/{OTHER_PROJECT}", json={"status": "maybe"})
+    assert "Status must be &quot;pending&quot;" in wrong.text or 'Status must be "pending"' in wrong.text
+    gone = images.client.delete(f"/v2/images/{NOWHERE}")
+    assert f"Failed to find image {NOWHERE} to delete" in gone.text
