@@ -258,6 +258,9 @@ def test_only_tokens_of_a_project_are_let_in(images, cloud, scope):
     roles = msgspec.structs.replace(PERSONAS["admin"], project_id=None, **scope)
     cloud.authenticate = lambda token: roles if token == "wide" else PERSONAS.get(token)
     assert images.show(image["id"], "wide").status_code == 404
+    member = f"/v2/images/{image['id']}/members/{OTHER_PROJECT}"
+    assert images.client.get(member, as_="wide").status_code == 404
+    assert images.client.put(member, as_="wide", json={"status": "accepted"}).status_code == 404
     assert images.client.get("/v2/images", as_="wide").status_code == 403
     assert images.client.post("/v2/images", as_="wide", json={}).status_code == 403
     assert images.client.get("/v2/metadefs/namespaces", as_="wide").status_code == 403

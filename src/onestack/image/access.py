@@ -61,6 +61,19 @@ def load(req: Request, session: Session, image_id: str, rule: str | None = None,
     return image
 
 
+def find_for_member(
+    req: Request, session: Session, image_id: str, *, for_update: bool = False
+) -> tuple[Image, bool]:  # fmt: skip
+    """Like `find`, for what is about a membership; who may not see the image by the rules doesn't find it."""
+    try:
+        image, shared = find(session, req.ctx, image_id, for_update=for_update)
+    except NotFound:
+        raise NotFound(f"Image {image_id} not found.") from None
+    if not req.allows("get_image", target(image, req.ctx, shared)):
+        raise NotFound(f"Image {image_id} not found.")
+    return image, shared
+
+
 def load_named(req: Request, session: Session, image_id: str) -> Image:
     """The image, to be changed, in the words that tags and members have where there is none."""
     try:

@@ -44,7 +44,7 @@ def index(req: Request, image_id: str) -> dict[str, Any]:
 
 def show(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        image, shared = access.find(session, req.ctx, image_id)
+        image, shared = access.find_for_member(req, session, image_id)
         if image.visibility != "shared":
             raise NotFound("Only shared images have members.")
         row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
@@ -92,7 +92,7 @@ def update(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
 
 def _row(req: Request, session: Session, image_id: str, member_id: str) -> ImageMember:
     """A membership that is about to be answered by the member itself."""
-    image, shared = access.find(session, req.ctx, image_id, for_update=True)
+    image, shared = access.find_for_member(req, session, image_id, for_update=True)
     if image.visibility != "shared":
         raise Forbidden(f"Not allowed to update members for image {image_id}.")
     row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, copy_from, store, v1_listing, v1_meta, views
+from onestack.image import access, v1_data, v1_listing, v1_meta, views
 from onestack.image.api import data, images
 from onestack.image.models import Image, ImageProperty
 from onestack.image.v1_meta import Meta
@@ -91,18 +91,19 @@ async def create(req: Request) -> Response:
 def _wanted(req: Request) -> tuple[Meta, str | None, bool]:
     """What the headers say, where the data is to come from, and whether the body is it. Raises BadRequest."""
     given = v1_meta.read(req)
-    source, receiving = copy_from.source(req, given.values), has_body(req)
+    source, receiving = v1_data.source(req, given.values), has_body(req)
     if receiving and source is not None:
         raise BadRequest("It's invalid to provide multiple image sources.")
     if receiving and (req.header("Content-Type") or "").split(";")[0].strip().lower() != "application/octet-stream":
         raise BadRequest("Content-Type must be application/octet-stream")
-    if given.values.get("store") not in (None, views.STORE):
+    if given.values.get("store") and not v1_data.is_store(req.cloud, given.values["store"]):
         raise BadRequest(f"Required store {given.values['store']} is invalid")
     length, size = req.falcon.content_length, given.values.get("size")
     if receiving and length is not None and size and size != length:
         raise _mismatch("size", size, length)
-    if max(length or 0, size or 0) > data.MAXIMUM_SIZE:
-        raise BadRequest(f"Denying attempt to upload image larger than {data.MAXIMUM_SIZE} bytes.")
+    limit = v1_data.largest(req.cloud)
+    if max(length or 0, size or 0) > limit:
+        raise BadRequest(f"Denying attempt to upload image larger than {limit} bytes.")
     return given, source, receiving
 
 
@@ -142,7 +143,7 @@ def _reserve(req: Request, given: Meta, source: str | None, receiving: bool) -> 
         session.flush()
         _set_properties(session, image_id, given.properties)
         if source is not None:
-            copy_from.start(req, session, image, source)
+            v1_data.start(req, session, image, source)
     return image_id
 
 
@@ -175,7 +176,7 @@ async def _receive(req: Request, image_id: str, given: Meta) -> None:
         await data.upload(req, image_id)
         await req.run(_verify, req, image_id, given)
     except Fault:
-        await req.run(_kill, req, image_id)
+        await req.run(v1_data.discard, req.cloud, image_id)
         raise
 
 
@@ -187,15 +188,6 @@ def _verify(req: Request, image_id: str, given: Meta) -> None:
             supplied, actual = given.values.get(name), getattr(image, name)
             if supplied and supplied != actual:
                 raise _mismatch(name, supplied, actual)
-
-
-def _kill(req: Request, image_id: str) -> None:
-    with req.cloud.db.write() as session:
-        image = session.get(Image, image_id)
-        if image is not None:
-            image.status = "killed"
-            image.updated_at = req.cloud.clock.now()
-    store.remove(req.cloud, image_id)
 
 
 def _answer(req: Request, image_id: str, status: int) -> Response:
@@ -238,7 +230,7 @@ def _change(req: Request, image_id: str, given: Meta, source: str | None, receiv
         v1_meta.limit_properties(before | set(given.properties))
         _apply(req, session, image, given, purge)
         if source is not None:
-            copy_from.start(req, session, image, source)
+            v1_data.start(req, session, image, source)
         return image.id
 
 

@@ -1,4 +1,4 @@
-"""API v1: images whose data is somewhere else (x-glance-api-copy-from, x-image-meta-location)."""
+"""API v1: what it asks of the stores, and images whose data is somewhere else (copy-from and location)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,31 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.orm import Session
 
+from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
+from onestack.image import store, views
+from onestack.image.api import data
 from onestack.image.models import Image
+
+
+def largest(cloud: Cloud) -> int:
+    """Bytes of the largest image that is taken."""
+    return data.MAXIMUM_SIZE
+
+
+def is_store(cloud: Cloud, name: str) -> bool:
+    return name == views.STORE
+
+
+def discard(cloud: Cloud, image_id: str) -> None:
+    """An image that was killed keeps no data."""
+    with cloud.db.write() as session:
+        image = session.get(Image, image_id)
+        if image is not None:
+            image.status = "killed"
+            image.updated_at = cloud.clock.now()
+    store.remove(cloud, image_id)
 
 
 def source(req: Request, values: dict[str, Any]) -> str | None:
