@@ -73,7 +73,11 @@ def test_no_odd_request_breaks_anything(keystone, seed):
         ("projects", {"project": {"name": "a", "domain_id": "none"}}, "Could not find domain: none."),
         ("projects", {"project": {"name": "a", "parent_id": "none"}}, "Could not find project: none."),
         ("users", {"user": {"name": 5}}, "5 is not of type 'string'"),
-        ("users", {"user": {"name": "a", "options": {"odd": 1}}}, "Additional properties are not allowed ('odd' was unexpected)"),
+        (
+            "users",
+            {"user": {"name": "a", "options": {"odd": 1}}},
+            "Additional properties are not allowed ('odd' was unexpected)",
+        ),
         ("endpoints", {"endpoint": {"service_id": "x", "interface": "odd", "url": "http://x"}}, "is not one of"),
         ("endpoints", {"endpoint": {"service_id": "x", "interface": "public", "url": "http://x"}}, "service table"),
         ("credentials", {"credential": {"type": "ec2", "blob": "x"}}, "Invalid blob in credential"),
