@@ -76,7 +76,7 @@ def test_no_odd_request_breaks_anything(keystone, seed):
         (
             "users",
             {"user": {"name": "a", "options": {"odd": 1}}},
-            "Additional properties are not allowed ('odd' was unexpected)",
+            "('odd' was unexpected)",
         ),
         ("endpoints", {"endpoint": {"service_id": "x", "interface": "odd", "url": "http://x"}}, "is not one of"),
         ("endpoints", {"endpoint": {"service_id": "x", "interface": "public", "url": "http://x"}}, "service table"),

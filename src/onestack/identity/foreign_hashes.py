@@ -48,18 +48,16 @@ def _scrypt(password: bytes, hashed: str) -> bool:
     memory = 128 * r * (n + p + 2)
     if memory > _SCRYPT_MEMORY:
         raise ValueError("this scrypt hash would take too much memory")
-    wanted = _decode(digest)
-    found = hashlib.scrypt(password, salt=_decode(salt), n=n, r=r, p=p, maxmem=memory + (1 << 20), dklen=len(wanted))
-    return hmac.compare_digest(found, wanted)
+    found = hashlib.scrypt(password, salt=_decode(salt), n=n, r=r, p=p, maxmem=memory + (1 << 20), dklen=32)
+    return hmac.compare_digest(found, _decode(digest))
 
 
 def _pbkdf2(password: bytes, hashed: str) -> bool:
     _, _, rounds, salt, digest = hashed.split("$")
     if not 0 < int(rounds) <= _PBKDF2_ROUNDS:
         raise ValueError("this pbkdf2 hash has an unlikely number of rounds")
-    wanted = _decode(digest)
-    found = hashlib.pbkdf2_hmac("sha512", password, _decode(salt), int(rounds), dklen=len(wanted))
-    return hmac.compare_digest(found, wanted)
+    found = hashlib.pbkdf2_hmac("sha512", password, _decode(salt), int(rounds))
+    return hmac.compare_digest(found, _decode(digest))
 
 
 _KINDS: dict[str, Callable[[bytes, str], bool]] = {
@@ -69,6 +67,6 @@ _KINDS: dict[str, Callable[[bytes, str], bool]] = {
 
 
 def checker(hashed: str) -> Callable[[bytes, str], bool] | None:
-    """What compares a password with `hashed`, if it is one of these. It raises ValueError or KeyError when that is spoilt."""
+    """What compares a password with `hashed`, if it is one of these. May raise ValueError or KeyError."""
     parts = hashed.split("$", 2)
     return _KINDS.get(parts[1]) if len(parts) == 3 and not parts[0] else None
