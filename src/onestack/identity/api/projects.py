@@ -114,7 +114,11 @@ def _visible(req: Request, session: Session, ids: list[str]) -> list[dict[str, A
     """Those of `ids` that the caller has a role on: a tree doesn't tell about the others."""
     own = {project.id for project in assignments.projects_of(session, req.ctx.user_id)}
     rows = list(session.scalars(sa.select(Project).where(Project.id.in_(own.intersection(ids))).order_by(Project.name)))
-    return [{"project": shown} for shown in render_projects(req, session, rows)]
+    found = render_projects(req, session, rows)
+    if is_true(req, "include_limits"):
+        for shown in found:
+            shown["limits"] = []
+    return [{"project": shown} for shown in found]
 
 
 def _add_parents(req: Request, session: Session, row: Project, shown: dict[str, Any]) -> None:
