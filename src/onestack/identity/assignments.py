@@ -123,7 +123,7 @@ def roles_on_project(session: Session, user_id: str, project: Project) -> list[R
 
 def role_ids_on_project(session: Session, user_id: str, project: Project) -> set[str]:
     """Ids of all roles that `user_id` has there, also implied and domain-specific ones."""
-    query = sa.select(Assignment.role_id).where(acts_for(user_id), _on_project(session, project)).distinct()
+    query = sa.select(Assignment.role_id).where(acts_for(session, user_id), _on_project(session, project)).distinct()
     return closure(session.execute(query).scalars(), implications(session))
 
 
