@@ -188,6 +188,15 @@ def test_who_may_act_in_one_domain_names_it(keystone, world):
         assert keystone.client.post(f"/v3/{noun}s", as_=manager, json=body).status_code == 201
 
 
+def test_a_reader_of_the_system_may_ask_about_roles_of_every_domain(keystone, world):
+    path = f"projects/{world['top']}/users/{world['user']}/roles/{world['role']}"
+    give(keystone, world, "system/users/{user}")
+    reader = keystone.token("u", "pw", {"system": {"all": True}}, world["domain"])
+    assert keystone.client.head(f"/v3/{path}", as_=reader).status_code == 404
+    give(keystone, world, "projects/{top}/users/{user}", "role")
+    assert keystone.client.head(f"/v3/{path}", as_=reader).status_code == 204
+
+
 # What it costs
 
 
