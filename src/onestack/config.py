@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import tomllib
 from pathlib import Path
@@ -55,6 +56,12 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     totp_previous_windows: int = 1  # how many codes of 30 seconds before the current one are taken as well
     totp_single_use: bool = False  # refuse a code that was used already (RFC 6238, 5.2); Keystone doesn't
     max_redelegation_count: int = 3  # how many times a trust can be handed on
+    max_password_length: int = 4096  # bytes; what is longer is cut, or refused with strict_password_check
+    strict_password_check: bool = False
+    max_project_tree_depth: int = 5  # of projects below a domain
+    project_name_url_safe: Literal["off", "new", "strict"] = "off"
+    domain_name_url_safe: Literal["off", "new", "strict"] = "off"
+    list_limit: int | None = None  # how many items a list has when the client names no limit
 
 
 class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +72,20 @@ class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     disk_allocation_ratio: float = 1.0
     reserved_host_memory_mb: int = 512
     fake_hosts: int = 1  # how many hosts one agent plays with the fake hypervisor
+
+
+class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[security_compliance]` table; names and defaults are Keystone's. None: off."""
+
+    disable_user_account_days_inactive: int | None = None
+    lockout_failure_attempts: int | None = None
+    lockout_duration: int = 1800  # seconds; 0: until an administrator enables the account
+    password_expires_days: int | None = None
+    unique_last_password_count: int = 0
+    minimum_password_age: int = 0  # days
+    password_regex: str | None = None
+    password_regex_description: str | None = None
+    change_password_upon_first_use: bool = False
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,6 +105,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity: Identity = msgspec.field(default_factory=Identity)
     network: Network = msgspec.field(default_factory=Network)
     compute: Compute = msgspec.field(default_factory=Compute)
+    security_compliance: SecurityCompliance = msgspec.field(default_factory=SecurityCompliance)
 
     @property
     def root(self) -> Path:
@@ -184,6 +206,7 @@ def check(settings: Settings) -> None:
         raise ConfigError("threads must be at least 1")
     if settings.compute.fake_hosts < 1:
         raise ConfigError("compute.fake_hosts must be at least 1")
+    _check_accounts(settings)
 
 
 def _check_identity(identity: Identity) -> None:
@@ -192,6 +215,34 @@ def _check_identity(identity: Identity) -> None:
         ("receipt_expiration", 1, 86400),
         ("totp_previous_windows", 0, 10),
         ("max_redelegation_count", 0, 100),
+        ("max_password_length", 1, 4096),
+        ("max_project_tree_depth", 1, 30),
     ):
         if not low <= getattr(identity, name) <= high:
             raise ConfigError(f"identity.{name} must be from {low} to {high}, not {getattr(identity, name)}")
+
+
+_MOST = 1_000_000  # days or seconds: what is added to a date must stay one
+
+
+def _check_accounts(settings: Settings) -> None:
+    if settings.identity.list_limit is not None and settings.identity.list_limit < 1:
+        raise ConfigError(f"identity.list_limit must be at least 1, not {settings.identity.list_limit}")
+    rules = settings.security_compliance
+    for name, least in (
+        ("disable_user_account_days_inactive", 1),
+        ("lockout_failure_attempts", 1),
+        ("lockout_duration", 0),
+        ("password_expires_days", 1),
+        ("unique_last_password_count", 0),
+        ("minimum_password_age", 0),
+    ):
+        value = getattr(rules, name)
+        if value is not None and not least <= value <= _MOST:
+            raise ConfigError(f"security_compliance.{name} must be from {least} to {_MOST}, not {value}")
+    try:
+        re.compile(rules.password_regex or "")
+    except re.error as error:
+        raise ConfigError(f"security_compliance.password_regex: {error}") from error
+    if rules.password_expires_days is not None and rules.minimum_password_age >= rules.password_expires_days:
+        raise ConfigError("security_compliance.minimum_password_age must be less than password_expires_days")

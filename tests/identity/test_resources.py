@@ -115,7 +115,7 @@ def test_the_tree_of_projects(keystone):
         assert patch(keystone, f"projects/{project['id']}", project={"enabled": False}).status_code == 200
     assert patch(keystone, f"projects/{leaf['id']}", project={"enabled": True}).status_code == 403
     under = {"project": {"name": "x", "parent_id": top["id"]}}
-    assert keystone.client.post("/v3/projects", as_=keystone.admin, json=under).status_code == 403
+    assert keystone.client.post("/v3/projects", as_=keystone.admin, json=under).status_code == 400
     assert patch(keystone, f"projects/{leaf['id']}", project={"parent_id": top["id"]}).status_code == 403
 
 

@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from onestack.core.db import Base, Database
+from onestack.identity.models import User
 from onestack.server import build, schema
 
 assert build.BUILDERS  # every service's models are known
@@ -29,16 +30,39 @@ def tables(database):
 
 
 def test_migrations_lead_to_the_models(database):
+    migrate(database, "head")
+    with database.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    assert differences == [], "python -m onestack.server.migrations.make NAME"
+
+
+def migrate(database, revision):
     settings = Config()
     settings.set_main_option("script_location", str(schema.MIGRATIONS))
     settings.attributes["metadata"] = Base.metadata
     with database.engine.connect() as connection:
         settings.attributes["connection"] = connection
-        command.upgrade(settings, "head")
+        command.upgrade(settings, revision)
         connection.commit()
-    with database.engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert differences == [], "python -m onestack.server.migrations.make NAME"
+
+
+def test_users_of_the_first_release_keep_their_passwords(database):
+    migrate(database, "0001")
+    with database.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO identity_users (id, domain_id, name, enabled, password_hash, options, extra, created_at)"
+                " VALUES ('u', 'default', 'ann', :yes, 'hash', '{}', '{}', '2026-01-01 12:00:00')"
+            ),
+            {"yes": True},
+        )
+    migrate(database, "head")
+    with database.read() as session:
+        user = session.get(User, "u")
+        assert user is not None
+        assert (user.name, user.password_hash, user.failed_auth_count) == ("ann", "hash", 0)
+        assert user.password_self_service is False
+        assert user.last_active_at is None
 
 
 def test_a_new_database_is_at_the_newest_revision_at_once(database):

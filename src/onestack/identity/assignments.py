@@ -9,14 +9,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.identity.models import (
-    NO_DOMAIN,
-    Assignment,
-    ImpliedRole,
-    Membership,
-    Project,
-    Role,
-)
+from onestack.identity.backends import BACKEND
+from onestack.identity.models import NO_DOMAIN, Assignment, ImpliedRole, Project, Role
 
 SYSTEM = "all"
 _MAX_DEPTH = 32  # of a tree of projects; only a guard against a loop in the rows
@@ -49,9 +43,45 @@ def subtree_ids(session: Session, project_id: str) -> list[str]:
     return found
 
 
-def acts_for(user_id: str) -> sa.ColumnElement[bool]:
+class Forest:
+    """All trees of projects, read at once: for questions about many projects."""
+
+    def __init__(self, session: Session) -> None:
+        self.parents: dict[str, str | None] = {}
+        self.domains: dict[str, str] = {}
+        self._children: dict[str, list[str]] = defaultdict(list)
+        self._in_domain: dict[str, list[str]] = defaultdict(list)
+        query = sa.select(Project.id, Project.parent_id, Project.domain_id).order_by(Project.id)
+        for key, parent, domain in session.execute(query):
+            self.parents[key] = parent
+            self.domains[key] = domain
+            self._children[parent or ""].append(key)
+            self._in_domain[domain].append(key)
+
+    def above(self, key: str) -> list[str]:
+        """Ids of what is above a project, nearest first, its domain last."""
+        found: list[str] = []
+        parent = self.parents.get(key)
+        while parent and len(found) < _MAX_DEPTH:
+            found.append(parent)
+            parent = self.parents.get(parent)
+        return found
+
+    def below(self, kind: str, key: str) -> list[str]:
+        """Ids of the projects below a project, or of all of a domain."""
+        if kind == "domain":
+            return self._in_domain.get(key, [])
+        found: list[str] = []
+        level = [key]
+        while level and len(found) < len(self.parents):
+            level = [child for parent in level for child in self._children.get(parent, ())]
+            found.extend(level)
+        return found
+
+
+def acts_for(session: Session, user_id: str) -> sa.ColumnElement[bool]:
     """Assignments of a user and of the groups that they are in."""
-    groups = sa.select(Membership.group_id).where(Membership.user_id == user_id)
+    groups = BACKEND.group_ids(session, user_id)
     return sa.or_(
         sa.and_(Assignment.actor_type == "user", Assignment.actor_id == user_id),
         sa.and_(Assignment.actor_type == "group", Assignment.actor_id.in_(groups)),
@@ -93,7 +123,7 @@ def roles_on_project(session: Session, user_id: str, project: Project) -> list[R
 
 def role_ids_on_project(session: Session, user_id: str, project: Project) -> set[str]:
     """Ids of all roles that `user_id` has there, also implied and domain-specific ones."""
-    query = sa.select(Assignment.role_id).where(acts_for(user_id), _on_project(session, project)).distinct()
+    query = sa.select(Assignment.role_id).where(acts_for(session, user_id), _on_project(session, project)).distinct()
     return closure(session.execute(query).scalars(), implications(session))
 
 
@@ -120,29 +150,33 @@ def roles_on_system(session: Session, user_id: str) -> list[RoleRef]:
 
 
 def _roles_where(session: Session, user_id: str, target: sa.ColumnElement[bool]) -> list[RoleRef]:
-    query = sa.select(Assignment.role_id).where(acts_for(user_id), target).distinct()
+    query = sa.select(Assignment.role_id).where(acts_for(session, user_id), target).distinct()
     return effective_roles(session, session.execute(query).scalars())
 
 
-def projects_of(session: Session, user_id: str) -> list[Project]:
-    """Projects that a user has any role on, directly or inherited."""
-    query = sa.select(Assignment.target_type, Assignment.target_id, Assignment.inherited).where(acts_for(user_id))
-    ids: set[str] = set()
+def projects_of(session: Session, user_id: str, wheres: Iterable[sa.ColumnElement[bool]] = ()) -> list[Project]:
+    """Projects that a user has any role on, directly or inherited; those that `wheres` fit."""
+    mine = acts_for(session, user_id)
+    query = sa.select(Assignment.target_type, Assignment.target_id, Assignment.inherited).where(mine)
+    direct: set[str] = set()
+    above: set[str] = set()
     domains: set[str] = set()
     for kind, target, inherited in session.execute(query):
-        if kind == "project" and not inherited:
-            ids.add(target)
-        elif kind == "project":
-            ids.update(subtree_ids(session, target))
+        if kind == "project":
+            (above if inherited else direct).add(target)
         elif kind == "domain" and inherited:
             domains.add(target)
-    where = sa.or_(Project.id.in_(ids), Project.domain_id.in_(domains))
-    return list(session.scalars(sa.select(Project).where(where, Project.is_domain.is_(False)).order_by(Project.name)))
+    if above:
+        forest = Forest(session)
+        direct.update(key for target in above for key in forest.below("project", target))
+    where = sa.or_(Project.id.in_(direct), Project.domain_id.in_(domains))
+    found = sa.select(Project).where(where, Project.is_domain.is_(False), *wheres).order_by(Project.name)
+    return list(session.scalars(found))
 
 
 def domains_of(session: Session, user_id: str) -> list[Project]:
     """Domains that a user has a role on."""
     targets = sa.select(Assignment.target_id).where(
-        acts_for(user_id), Assignment.target_type == "domain", Assignment.inherited.is_(False)
+        acts_for(session, user_id), Assignment.target_type == "domain", Assignment.inherited.is_(False)
     )
     return list(session.scalars(sa.select(Project).where(Project.id.in_(targets)).order_by(Project.name)))

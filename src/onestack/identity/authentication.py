@@ -11,6 +11,7 @@ from typing import Any
 from onestack.core.errors import BadRequest, NotFound, Unauthorized
 from onestack.core.http import Request
 from onestack.identity import mfa, scoping
+from onestack.identity.backends import BACKEND, counting_failures
 from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.engine import engine
 from onestack.identity.methods import METHODS
@@ -25,10 +26,10 @@ _SCOPES = ("project", "domain", "OS-TRUST:trust", "system", "unscoped")
 def authenticate(req: Request, auth: Any) -> Token | Receipt:
     """A new token for the `auth` of a request, or a receipt when the user must prove more. Raises Fault."""
     identity, scope = _checked(auth)
-    with req.cloud.db.read() as session:
+    with counting_failures(req.cloud), req.cloud.db.read() as session:
         proof = Proof(req, engine(req), session, scope)
         _prove(proof, identity)
-        user = session.get(User, proof.user_id)
+        user = BACKEND.user(session, proof.user_id)
         if user is None:
             raise unauthorized()
         methods = _proved(proof)

@@ -135,6 +135,11 @@ def split(value: dict[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], 
     return {key: item for key, item in value.items() if key in names}, extra
 
 
+def normalized(value: dict[str, Any]) -> dict[str, Any]:
+    """Keystone writes an underscore for `:` and `-` in the names of what is created."""
+    return {name.replace(":", "_").replace("-", "_"): item for name, item in value.items()}
+
+
 def same_id(value: dict[str, Any], key: str) -> None:
     """A PATCH may carry the id, but only the right one."""
     if "id" in value and value["id"] != key:

@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import expecting
 from onestack.identity.models import NO_DOMAIN, Project, User
 
@@ -14,12 +15,10 @@ from onestack.identity.models import NO_DOMAIN, Project, User
 def find_user(session: Session, given: dict[str, Any]) -> User | None:
     """The user that `{"id"}` or `{"name", "domain"}` names, of an enabled domain."""
     if isinstance(given.get("id"), str):
-        user = session.get(User, given["id"])
+        user = BACKEND.user(session, given["id"])
     elif isinstance(given.get("name"), str):
         domain = find_domain(session, given, "user")
-        user = session.scalars(
-            sa.select(User).where(User.name == given["name"], User.domain_id == (domain.id if domain else ""))
-        ).first()
+        user = BACKEND.user_by_name(session, given["name"], domain.id) if domain is not None else None
     else:
         raise expecting("id or name", "user")
     if user is None:

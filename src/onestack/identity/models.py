@@ -51,10 +51,26 @@ class User(Base):
     enabled: Mapped[bool] = mapped_column(default=True)
     default_project_id: Mapped[str | None] = mapped_column(sa.String(64))
     password_hash: Mapped[str | None] = mapped_column(sa.String(255))
+    password_created_at: Mapped[datetime.datetime | None]
     password_expires_at: Mapped[datetime.datetime | None]
+    password_self_service: Mapped[bool] = mapped_column(default=False)  # the user chose it, no administrator
+    failed_auth_count: Mapped[int] = mapped_column(default=0)  # wrong passwords since the last right one
+    failed_auth_at: Mapped[datetime.datetime | None]
+    last_active_at: Mapped[datetime.date | None]  # kept only while inactive accounts are disabled
     options: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     extra: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
     created_at: Mapped[datetime.datetime]
+
+
+class FormerPassword(Base):
+    """A password that a user had before; only as many are kept as must not be used again."""
+
+    __tablename__ = "identity_former_passwords"
+
+    id: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=True)
+    user_id: Mapped[str] = mapped_column(sa.ForeignKey("identity_users.id", ondelete="CASCADE"), index=True)
+    password_hash: Mapped[str] = mapped_column(sa.String(255))
+    replaced_at: Mapped[datetime.datetime]
 
 
 class Group(Base):

@@ -1,4 +1,4 @@
-"""Password hashes: argon2id for new ones; bcrypt's `$2b$` from a real Keystone verify too.
+"""Password hashes: argon2id for new ones; those that another Keystone made verify too (foreign_hashes.py).
 
 The parameters are OWASP's minimum for argon2id (19 MiB, two passes, one lane). Only as many hashes run at once as
 there are processors: more would not be faster, and each holds its memory.
@@ -12,10 +12,10 @@ import os
 import threading
 
 import argon2
-import bcrypt
 
-MAX_LENGTH = 4096  # characters; Keystone's [identity] max_password_length
-_BCRYPT_BYTES = 72  # bcrypt looks at no more
+from onestack.identity import foreign_hashes
+
+MAX_LENGTH = 4096  # bytes, the most that [identity] max_password_length may be
 
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _turns = threading.BoundedSemaphore(os.cpu_count() or 1)
@@ -31,22 +31,27 @@ with contextlib.suppress(OSError, AttributeError):
     ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 4 << 20)
 
 
-def hash_password(password: str) -> str:
+def hash_password(password: str | bytes) -> str:
     with _turns:
         return _hasher.hash(password)
 
 
-def verify(password: str, hashed: str | None) -> bool:
+def verify(password: str, hashed: str | None, maximum: int = MAX_LENGTH) -> bool:
     """Whether `password` is the one of `hashed`; None (nobody, or no password set) costs the same and is False."""
-    if len(password) > MAX_LENGTH:
-        return False
+    given = limited(password, maximum)
     with _turns:
-        if hashed is not None and hashed.startswith(("$2b$", "$2a$", "$2y$")):
+        foreign = foreign_hashes.checker(hashed) if hashed is not None else None
+        if foreign is not None and hashed is not None:
             try:
-                return bcrypt.checkpw(password.encode()[:_BCRYPT_BYTES], hashed.encode())
-            except ValueError:
+                return foreign(given, hashed)
+            except (ValueError, KeyError):
                 return False
         try:
-            return _hasher.verify(hashed or _NOBODY, password) and hashed is not None
+            return _hasher.verify(hashed or _NOBODY, given) and hashed is not None
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
+
+
+def limited(password: str, maximum: int = MAX_LENGTH) -> bytes:
+    """As much of a password as counts: a longer one is cut, both when it is set and when it is asked for."""
+    return password.encode()[:maximum]

@@ -91,7 +91,7 @@ _DOMAIN_POLICIES = {
     "identity:remove_user_from_group": _CHANGE_MEMBER,
     "identity:get_role": f"{_READ} or (role:manager and rule:domain_managed_target_role)",
     "identity:list_roles": f"{_READ} or (role:manager and not domain_id:None)",
-    "identity:check_grant": f"{_ADMIN} or (({_SYSTEM_READER} or {_grants('reader')}) and {_ROLE_OF_DOMAIN})",
+    "identity:check_grant": f"{_READ} or ({_grants('reader')} and {_ROLE_OF_DOMAIN})",
     "identity:list_grants": f"{_READ} or {_grants('reader')}",
     "identity:create_grant": _CHANGE_GRANT,
     "identity:revoke_grant": _CHANGE_GRANT,

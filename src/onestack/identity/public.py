@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.identity import passwords, tokens
+from onestack.identity.backends import BACKEND
 from onestack.identity.keys import KeyRepository
 from onestack.identity.models import NO_DOMAIN, Assignment, ImpliedRole, Project, Region, Role, User
 
@@ -41,8 +42,7 @@ def project_names(session: Session, project_ids: Iterable[str]) -> dict[str, str
 
 def user_names(session: Session, user_ids: Iterable[str]) -> dict[str, str]:
     """Names of those of `user_ids` that exist."""
-    query = sa.select(User.id, User.name).where(User.id.in_(set(user_ids)))
-    return {row.id: row.name for row in session.execute(query)}
+    return {row.id: row.name for row in BACKEND.named_users(session, user_ids).values()}
 
 
 def find_project(session: Session, name: str, domain_id: str = DEFAULT_DOMAIN) -> str | None:
@@ -116,20 +116,27 @@ def _project(session: Session, cloud: Cloud, name: str, description: str) -> str
 
 
 def _user(session: Session, cloud: Cloud, name: str, password: str, project_id: str, reset: bool) -> str:
-    query = sa.select(User).where(User.name == name, User.domain_id == DEFAULT_DOMAIN)
-    row = session.scalars(query).first()
+    row = BACKEND.user_by_name(session, name, DEFAULT_DOMAIN)
     if row is None:
+        # The cloud's first accounts must not lock their owner out, whatever the rules for the others are.
+        exempt = dict.fromkeys(("ignore_change_password_upon_first_use", "ignore_password_expiry"), True)
         row = User(
-            id=cloud.ids.hex(), domain_id=DEFAULT_DOMAIN, name=name, password_hash=passwords.hash_password(password),
-            default_project_id=project_id, created_at=cloud.clock.now(),
+            id=cloud.ids.hex(), domain_id=DEFAULT_DOMAIN, name=name, default_project_id=project_id,
+            created_at=cloud.clock.now(), enabled=True, options=exempt if _has_rules(cloud) else {},
         )  # fmt: skip
-        session.add(row)
+        BACKEND.set_password(session, cloud, row, passwords.hash_password(password))
     elif reset and not passwords.verify(password, row.password_hash):
-        row.password_hash = passwords.hash_password(password)
+        BACKEND.set_password(session, cloud, row, passwords.hash_password(password))
         row.enabled = True
+        row.failed_auth_count = 0
         tokens.revoke(session, cloud, user_id=row.id)
-    session.flush()
+    BACKEND.save_user(session, row)
     return row.id
+
+
+def _has_rules(cloud: Cloud) -> bool:
+    rules = cloud.settings.security_compliance
+    return rules.change_password_upon_first_use or rules.password_expires_days is not None
 
 
 def _assign(session: Session, user_id: str, kind: str, target: str, role_id: str) -> None:

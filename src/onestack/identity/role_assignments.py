@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.identity import assignments
-from onestack.identity.models import NO_DOMAIN, Assignment, Membership, Project, Role
+from onestack.identity.backends import BACKEND
+from onestack.identity.models import NO_DOMAIN, Assignment, Role
 
 
 class Grant(NamedTuple):
@@ -44,11 +45,18 @@ def direct(session: Session, wanted: Filter) -> list[Grant]:
 
 
 def effective(session: Session, wanted: Filter) -> list[Grant]:
-    """Groups replaced by their members, inherited ones by those on each project below, implied roles added."""
-    who: list[sa.ColumnElement[bool]] = [assignments.acts_for(wanted.user_id)] if wanted.user_id else []
-    grants = _expand_groups(session, _rows(session, wanted, [*who, *_any_target(session, wanted)]), wanted.user_id)
-    grants = _expand_inherited(session, grants, wanted)
-    found = _expand_roles(session, grants)
+    """Groups replaced by their members, inherited ones by those on each project below, implied roles added.
+
+    Those on the system are left out unless they are asked for.
+    """
+    if wanted.domain_id is not None:
+        wanted = wanted._replace(inherited=False)  # a domain inherits nothing
+    forest = assignments.Forest(session)
+    where = _any_target(forest, wanted)
+    if wanted.user_id is not None:
+        where.append(assignments.acts_for(session, wanted.user_id))
+    grants = _expand_groups(session, list(_rows(session, wanted, where)), wanted.user_id)
+    found = _expand_roles(session, _expand_inherited(forest, grants, wanted))
     if wanted.role_id is not None:
         found = [grant for grant in found if grant.role_id == wanted.role_id]
     return list(dict.fromkeys(found))
@@ -90,24 +98,29 @@ def _exact_target(wanted: Filter) -> list[sa.ColumnElement[bool]]:
     return []
 
 
-def _any_target(session: Session, wanted: Filter) -> list[sa.ColumnElement[bool]]:
+def _any_target(forest: assignments.Forest, wanted: Filter) -> list[sa.ColumnElement[bool]]:
     """Where an assignment may stand so that it comes to something on the target that is asked about."""
     if wanted.project_ids is None:
-        return _exact_target(wanted)
-    alternatives = [sa.and_(Assignment.target_type == "project", Assignment.target_id.in_(wanted.project_ids))]
-    for project in session.scalars(sa.select(Project).where(Project.id.in_(wanted.project_ids))):
-        alternatives += [
-            sa.and_(Assignment.target_type == kind, Assignment.target_id == key, Assignment.inherited.is_(True))
-            for kind, key in assignments.ancestors(session, project)
-        ]
-    return [sa.or_(*alternatives)]
+        return _exact_target(wanted) or [Assignment.target_type != "system"]
+    here = sa.and_(Assignment.target_type == "project", Assignment.target_id.in_(wanted.project_ids))
+    sources = {key for project_id in wanted.project_ids for key in forest.above(project_id)}
+    domains = {forest.domains[key] for key in wanted.project_ids if key in forest.domains}
+    above = sa.and_(
+        Assignment.inherited.is_(True),
+        sa.or_(
+            sa.and_(Assignment.target_type == "project", Assignment.target_id.in_(sources)),
+            sa.and_(Assignment.target_type == "domain", Assignment.target_id.in_(domains)),
+        ),
+    )
+    return [sa.or_(here, above)]
 
 
-def _expand_groups(session: Session, grants: Iterable[Grant], user_id: str | None) -> list[Grant]:
-    members: dict[str, list[str]] = {}
-    for member, group in session.execute(sa.select(Membership.user_id, Membership.group_id)):
-        if user_id is None or member == user_id:
-            members.setdefault(group, []).append(member)
+def _expand_groups(session: Session, grants: list[Grant], user_id: str | None) -> list[Grant]:
+    groups = {grant.actor_id for grant in grants if grant.actor_type == "group"}
+    if user_id is not None:  # only groups with this user in them were read
+        members = {key: [user_id] for key in groups}
+    else:
+        members = BACKEND.members(session, sorted(groups)) if groups else {}
     found = []
     for grant in grants:
         if grant.actor_type == "user":
@@ -120,31 +133,20 @@ def _expand_groups(session: Session, grants: Iterable[Grant], user_id: str | Non
     return found
 
 
-def _expand_inherited(session: Session, grants: Iterable[Grant], wanted: Filter) -> list[Grant]:
-    below: dict[tuple[str, str], list[str]] = {}
+def _expand_inherited(forest: assignments.Forest, grants: Iterable[Grant], wanted: Filter) -> list[Grant]:
+    projects = None if wanted.project_ids is None else set(wanted.project_ids)
     found = []
     for grant in grants:
         if not grant.inherited:
-            if wanted.project_ids is None or grant.target_id in wanted.project_ids:
-                found.append(grant)
-            continue
-        if wanted.domain_id is not None or wanted.system:
+            found.append(grant)
             continue
         source = (grant.target_type, grant.target_id)
-        if source not in below:
-            below[source] = _projects_below(session, *source)
         found += [
             grant._replace(target_type="project", target_id=key, via_target=source)
-            for key in below[source]
-            if wanted.project_ids is None or key in wanted.project_ids
+            for key in forest.below(*source)
+            if projects is None or key in projects
         ]
     return found
-
-
-def _projects_below(session: Session, kind: str, key: str) -> list[str]:
-    if kind == "domain":
-        return list(session.execute(sa.select(Project.id).where(Project.domain_id == key)).scalars())
-    return assignments.subtree_ids(session, key)
 
 
 def _expand_roles(session: Session, grants: Iterable[Grant]) -> list[Grant]:

@@ -13,6 +13,7 @@ from onestack.identity.api import (
     endpoints,
     grants,
     groups,
+    project_tags,
     projects,
     regions,
     role_assignments,
@@ -57,8 +58,8 @@ _DOMAINS = [
     Route("GET", "/v3/domains", domains.index, "identity:list_domains", target=_OBJECT),
     Route("POST", "/v3/domains", domains.create, "identity:create_domain", dict, 201),
     Route("GET", "/v3/domains/{domain_id}", domains.show, "identity:get_domain", target=_OBJECT),
-    Route("PATCH", "/v3/domains/{domain_id}", domains.update, "identity:update_domain", dict),
-    Route("DELETE", "/v3/domains/{domain_id}", domains.delete, "identity:delete_domain", status=204),
+    Route("PATCH", "/v3/domains/{domain_id}", domains.update, "identity:update_domain", dict, target=_OBJECT),
+    Route("DELETE", "/v3/domains/{domain_id}", domains.delete, "identity:delete_domain", status=204, target=_OBJECT),
 ]
 
 _TAGS = "/v3/projects/{project_id}/tags"
@@ -70,12 +71,12 @@ _PROJECTS = [
     Route(
         "DELETE", "/v3/projects/{project_id}", projects.delete, "identity:delete_project", status=204, target=_OBJECT
     ),
-    Route("GET", _TAGS, projects.list_tags, "identity:list_project_tags", target=_OBJECT),
-    Route("PUT", _TAGS, projects.replace_tags, "identity:update_project_tags", dict, target=_OBJECT),
-    Route("DELETE", _TAGS, projects.delete_tags, "identity:delete_project_tags", status=204, target=_OBJECT),
-    Route("GET", _TAGS + "/{tag}", projects.check_tag, "identity:get_project_tag", status=204, target=_OBJECT),
-    Route("PUT", _TAGS + "/{tag}", projects.add_tag, "identity:create_project_tag", status=201, target=_OBJECT),
-    Route("DELETE", _TAGS + "/{tag}", projects.delete_tag, "identity:delete_project_tag", status=204, target=_OBJECT),
+    Route("GET", _TAGS, project_tags.index, "identity:list_project_tags", target=_OBJECT),
+    Route("PUT", _TAGS, project_tags.replace, "identity:update_project_tags", dict, target=_OBJECT),
+    Route("DELETE", _TAGS, project_tags.delete_all, "identity:delete_project_tags", status=204, target=_OBJECT),
+    Route("GET", _TAGS + "/{tag}", project_tags.check, "identity:get_project_tag", status=204, target=_OBJECT),
+    Route("PUT", _TAGS + "/{tag}", project_tags.add, "identity:create_project_tag", status=201, target=_OBJECT),
+    Route("DELETE", _TAGS + "/{tag}", project_tags.delete, "identity:delete_project_tag", status=204, target=_OBJECT),
 ]  # fmt: skip
 
 _APPLICATION = "/v3/users/{user_id}/application_credentials"
@@ -128,11 +129,20 @@ _ROLES = [
     Route("GET", "/v3/roles/{role_id}", roles.show, "identity:get_role", target=_OBJECT),
     Route("PATCH", "/v3/roles/{role_id}", roles.update, "identity:update_role", dict, target=_OBJECT),
     Route("DELETE", "/v3/roles/{role_id}", roles.delete, "identity:delete_role", status=204, target=_OBJECT),
-    Route("GET", _IMPLIES, roles.list_implied, "identity:list_implied_roles"),
-    Route("GET", _IMPLIES + "/{implied_role_id}", roles.show_implied, "identity:get_implied_role"),
-    Route("HEAD", _IMPLIES + "/{implied_role_id}", roles.check_implied, "identity:check_implied_role", status=204),
-    Route("PUT", _IMPLIES + "/{implied_role_id}", roles.create_implied, "identity:create_implied_role", status=201),
-    Route("DELETE", _IMPLIES + "/{implied_role_id}", roles.delete_implied, "identity:delete_implied_role", status=204),
+    Route("GET", _IMPLIES, roles.list_implied, "identity:list_implied_roles", target=_OBJECT),
+    Route("GET", _IMPLIES + "/{implied_role_id}", roles.show_implied, "identity:get_implied_role", target=_OBJECT),
+    Route(
+        "HEAD", _IMPLIES + "/{implied_role_id}", roles.check_implied, "identity:check_implied_role", status=204,
+        target=_OBJECT,
+    ),
+    Route(
+        "PUT", _IMPLIES + "/{implied_role_id}", roles.create_implied, "identity:create_implied_role", status=201,
+        target=_OBJECT,
+    ),
+    Route(
+        "DELETE", _IMPLIES + "/{implied_role_id}", roles.delete_implied, "identity:delete_implied_role", status=204,
+        target=_OBJECT,
+    ),
     Route("GET", "/v3/role_inferences", roles.list_inferences, "identity:list_role_inference_rules"),
     Route(
         "GET", "/v3/role_assignments", role_assignments.index, "identity:list_role_assignments", target=_OBJECT

@@ -22,11 +22,12 @@ from onestack.core import revision
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import Fault, Forbidden, NotFound
-from onestack.identity import assignments, catalog, trusts
+from onestack.identity import accounts, assignments, catalog, trusts
 from onestack.identity.assignments import RoleRef
+from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import forbidden
 from onestack.identity.keys import KeyRepository, SigningKeys
-from onestack.identity.models import ApplicationCredential, Project, Revocation, User
+from onestack.identity.models import ApplicationCredential, Project, Revocation
 from onestack.identity.models_trusts import Trust
 from onestack.identity.payloads import Payload
 from onestack.identity.token_formats import FernetFormat, Format, JwsFormat
@@ -146,8 +147,9 @@ class Tokens:
     def load(self, session: Session, text: str, payload: Payload) -> Token:
         """What the tables say about a token now. Raises NotFound when it doesn't hold, Forbidden when its trust
         doesn't."""
-        user = session.get(User, payload.user_id)
-        if user is None or not user.enabled:
+        user = BACKEND.user(session, payload.user_id)
+        rules = self.cloud.settings.security_compliance
+        if user is None or not accounts.is_enabled(rules, user, self.cloud.clock.now()):
             raise invalid()
         home = _enabled_domain(session, user.domain_id)
         token = Token(
@@ -172,7 +174,7 @@ class Tokens:
     def _load_trust(self, session: Session, token: Token, trust_id: str) -> list[Trust]:
         """The trust that a token was made with, and those that it was handed on with."""
         trust = trusts.find(session, self.cloud.clock.now(), trust_id, used_up=True)
-        trustor = session.get(User, trust.trustor_user_id) if trust is not None else None
+        trustor = BACKEND.user(session, trust.trustor_user_id) if trust is not None else None
         if trust is None or trustor is None or trust.project_id != token.payload.project_id:
             raise invalid()
         home = _enabled_domain(session, trustor.domain_id)

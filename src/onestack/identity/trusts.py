@@ -17,8 +17,10 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.identity import assignments
 from onestack.identity.assignments import RoleRef
+from onestack.identity.backends import BACKEND
+from onestack.identity.backends.base import Ids
 from onestack.identity.dialect import forbidden
-from onestack.identity.models import Project, User
+from onestack.identity.models import Project
 from onestack.identity.models_trusts import Trust
 
 
@@ -65,7 +67,7 @@ def check_chain(session: Session, trust: Trust, maximum: int) -> list[Trust]:
     found = chain(session, trust)
     for child, parent in pairwise(found):
         check_link(parent, child, maximum)
-        agent = session.get(User, parent.trustee_user_id)
+        agent = BACKEND.user(session, parent.trustee_user_id)
         if agent is None or not agent.enabled:
             raise forbidden()
     return found
@@ -142,11 +144,11 @@ def remove(session: Session, trust_ids: list[str]) -> list[str]:
     return gone
 
 
-def forget_user(session: Session, user_id: str) -> None:
-    """Somebody who is deleted neither gives nor gets any more. The caller ends their tokens."""
-    involved = sa.or_(Trust.trustor_user_id == user_id, Trust.trustee_user_id == user_id)
+def forget_users(session: Session, ids: Ids) -> None:
+    """Who is deleted neither gives nor gets any more. The caller ends their tokens."""
+    involved = sa.or_(Trust.trustor_user_id.in_(ids), Trust.trustee_user_id.in_(ids))
     remove(session, list(session.scalars(sa.select(Trust.id).where(involved))))
 
 
-def forget_project(session: Session, project_id: str) -> None:
-    remove(session, list(session.scalars(sa.select(Trust.id).where(Trust.project_id == project_id))))
+def forget_projects(session: Session, ids: Ids) -> None:
+    remove(session, list(session.scalars(sa.select(Trust.id).where(Trust.project_id.in_(ids)))))

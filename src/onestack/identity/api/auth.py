@@ -7,7 +7,7 @@ from typing import Any
 from onestack.core.http import Request
 from onestack.identity import assignments
 from onestack.identity.api.common import collection
-from onestack.identity.api.domains import render_domain
+from onestack.identity.api.domains import render_domains
 from onestack.identity.api.projects import render_projects
 from onestack.identity.dialect import forbidden
 from onestack.identity.engine import engine
@@ -29,7 +29,7 @@ def projects(req: Request) -> dict[str, Any]:
 def domains(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         rows = [row for row in assignments.domains_of(session, req.ctx.user_id) if row.enabled]
-        return collection(req, "domains", [render_domain(req, row) for row in rows])
+        return collection(req, "domains", render_domains(req, session, rows))
 
 
 def system(req: Request) -> dict[str, Any]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import Fault, Forbidden
+from onestack.core.errors import Fault
 from onestack.core.http import Request
-from onestack.core.paging import paginate
+from onestack.identity import listing
+from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import not_found
+from onestack.identity.listing import Filter, Selection
 from onestack.identity.models import NO_DOMAIN, Base, Group, Project, Role, User
 
 Row = TypeVar("Row", bound=Base)
 DEFAULT_DOMAIN = "default"
+_LONGEST_PAGE = 1000  # items, when a client names a limit (Keystone's max_db_limit)
 
 
 def link(req: Request, *parts: str) -> str:
@@ -42,58 +44,55 @@ def is_true(req: Request, name: str) -> bool:
     return value is not None and value.strip().lower() not in ("0", "false", "no", "off", "f", "n")
 
 
-# LIKE ignores case in one database and not in the other, so it is not used.
-_COMPARISONS: dict[str, Callable[[Any, str], Any]] = {
-    "contains": lambda column, value: sa.func.replace(column, value, "") != column,
-    "startswith": lambda column, value: sa.func.substr(column, 1, len(value)) == value,
-    "endswith": lambda column, value: sa.func.substr(column, sa.func.length(column) - len(value) + 1) == value,
-}
-
-
-def filters(req: Request, columns: Mapping[str, Any], flags: tuple[str, ...] = ("enabled",)) -> list[Any]:
-    """Conditions from the query: `name=x`, and `name__contains=x`, `name__istartswith=x` and so on."""
+def parse_filters(req: Request, names: Iterable[str], flags: tuple[str, ...] = ("enabled",)) -> tuple[Filter, ...]:
+    """From the query: `name=x`, and `name__contains=x`, `name__istartswith=x` and so on; others are ignored."""
     found = []
     for key, value in req.query:
         name, _, how = key.partition("__")
-        column = columns.get(name)
-        if column is None:
+        if name not in names:
             continue
         if name in flags:
-            found.append(column.is_(is_true(req, key)))
+            found.append(Filter(name, is_true(req, key)))
         elif not how:
-            found.append(column == value)
-        elif how.removeprefix("i") in _COMPARISONS and value:
-            lower = how.startswith("i")
-            subject = sa.func.lower(column) if lower else column
-            found.append(_COMPARISONS[how.removeprefix("i")](subject, value.lower() if lower else value))
-    return found
+            found.append(Filter(name, value))
+        elif how.removeprefix("i") in listing.TEXT_COMPARISONS and value:
+            found.append(Filter(name, value, how.removeprefix("i"), how.startswith("i")))
+    return tuple(found)
+
+
+def filters(req: Request, columns: Mapping[str, Any], flags: tuple[str, ...] = ("enabled",)) -> list[Any]:
+    """The same as conditions on columns."""
+    return listing.conditions(parse_filters(req, columns, flags), columns)
+
+
+def selection(req: Request, names: Iterable[str]) -> Selection:
+    return Selection(parse_filters(req, names), req.get("marker"), page_limit(req))
+
+
+def page_limit(req: Request) -> int | None:
+    """What the client or else the operator asked for. None: everything."""
+    limit = req.get_int("limit", minimum=1)
+    return req.cloud.settings.identity.list_limit if limit is None else min(limit, _LONGEST_PAGE)
 
 
 def page(
     req: Request, session: Session, model: type[Row], conditions: list[Any], order: str = "name"
 ) -> tuple[list[Row], str | None]:
-    """Rows in order, and the marker of the next page when `limit` cut the list."""
-    columns = {order: getattr(model, order), "id": model.id}  # type: ignore[attr-defined]
-    limit = req.get_int("limit", minimum=1)
-    marker = req.get("marker")
-    values = None
-    if marker is not None:
-        row = session.get(model, marker)
-        if row is None:
-            raise Fault(f"Marker {marker} could not be found.", status=404)
-        values = {order: getattr(row, order), "id": marker}
-    query = paginate(
-        sa.select(model).where(*conditions), columns, [(order, "asc"), ("id", "asc")],
-        marker=values, limit=None if limit is None else limit + 1,
-    )  # fmt: skip
-    rows = list(session.scalars(query))
-    if limit is None or len(rows) <= limit:
-        return rows, None
-    return rows[:limit], rows[limit - 1].id
+    """Rows in order, and the marker of the next page when the list was cut."""
+    return listing.page(session, model, conditions, req.get("marker"), page_limit(req), order)
+
+
+def find(session: Session, model: type[Row], key: str) -> Row | None:
+    """A row by its id; users and groups from where they are kept."""
+    if model is User:
+        return BACKEND.user(session, key)  # type: ignore[return-value]
+    if model is Group:
+        return BACKEND.group(session, key)  # type: ignore[return-value]
+    return session.get(model, key)
 
 
 def get(session: Session, model: type[Row], key: str, noun: str) -> Row:
-    row = session.get(model, key)
+    row = find(session, model, key)
     if row is None:
         raise not_found(noun, key)
     return row
@@ -134,11 +133,8 @@ def store(session: Session, row: Base | None, clash: Fault) -> None:
 
 
 def home_domain(req: Request, given: str | None) -> str:
-    """The domain of something new: the one named, or that of the caller's token, or the default one."""
-    if given:
-        return given
-    ctx = req.ctx
-    return ctx.domain_id or ctx.project_domain_id or DEFAULT_DOMAIN
+    """The domain of something new: the one named, or that of a token for a domain, or the default one."""
+    return given or req.ctx.domain_id or DEFAULT_DOMAIN
 
 
 def target(**things: Any) -> dict[str, Any]:
@@ -165,24 +161,14 @@ def domain_target(req: Request) -> dict[str, Any]:
 
 def load(req: Request, session: Session, model: type[Row], key: str, noun: str, rule: str | None = None) -> Row:
     """A row that the caller may touch. Policy comes first: who may not look isn't told whether it exists."""
-    row = session.get(model, key)
+    row = find(session, model, key)
     req.authorize(target(**{noun: row}), rule)
     if row is None:
         raise not_found(noun, key)
     return row
 
 
-def check_immutable(row: Project | Role, noun: str, verb: str, known: Mapping[str, Any] | None = None) -> None:
-    """What is marked immutable keeps still until that mark is taken off, by itself. Raises Forbidden."""
-    if not row.options.get("immutable"):
-        return
-    if known is not None and set(known) == {"options"} and known["options"].get("immutable", True) in (False, None):
-        return
-    words = "Set resource option `immutable` to false first."
-    raise Forbidden(f"Cannot {verb} immutable resource {noun}: {row.id}. {words}")
-
-
-def merged_options(row: Project | Role, known: Mapping[str, Any]) -> dict[str, Any]:
-    """The options after a PATCH: those named change, null takes one away."""
-    merged = row.options | (known.get("options") or {})
+def merged_options(row: Project | Role | None, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The options after a PATCH, or of something new: those named change, null takes one away."""
+    merged = (row.options if row is not None else {}) | (known.get("options") or {})
     return {name: value for name, value in merged.items() if value is not None}

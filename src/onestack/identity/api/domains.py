@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import Conflict, Forbidden
+from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
 from onestack.identity import checks, removal, tokens
 from onestack.identity.api.common import (
     DEFAULT_DOMAIN,
-    check_immutable,
     collection,
     filters,
     get_domain,
@@ -23,6 +23,8 @@ from onestack.identity.api.common import (
 )
 from onestack.identity.dialect import conflict, not_found
 from onestack.identity.models import NO_DOMAIN, Project
+from onestack.identity.projects import check_immutable, check_name
+from onestack.identity.tags import set_tags, tags, tags_of
 
 FIELDS: dict[str, checks.Check] = {
     "name": checks.SHORT_NAME,
@@ -35,16 +37,21 @@ FIELDS: dict[str, checks.Check] = {
 _KNOWN = (*FIELDS, "is_domain", "parent_id", "domain_id")
 
 
-def render_domain(req: Request, row: Project) -> dict[str, Any]:
+def render_domain(req: Request, row: Project, tags: list[str]) -> dict[str, Any]:
     return row.extra | {
         "id": row.id,
         "name": row.name,
         "description": row.description,
         "enabled": row.enabled,
-        "tags": [],
+        "tags": tags,
         "options": row.options,
         "links": {"self": link(req, "domains", row.id)},
     }
+
+
+def render_domains(req: Request, session: Session, rows: list[Project]) -> list[dict[str, Any]]:
+    found = tags_of(session, rows)
+    return [render_domain(req, row, found.get(row.id, [])) for row in rows]
 
 
 def index(req: Request) -> dict[str, Any]:
@@ -55,7 +62,7 @@ def index(req: Request) -> dict[str, Any]:
         conditions.append(Project.id == own)
     with req.cloud.db.read() as session:
         rows, following = page(req, session, Project, conditions)
-    return collection(req, "domains", [render_domain(req, row) for row in rows], following)
+        return collection(req, "domains", render_domains(req, session, rows), following)
 
 
 def show(req: Request, domain_id: str) -> dict[str, Any]:
@@ -65,34 +72,43 @@ def show(req: Request, domain_id: str) -> dict[str, Any]:
         req.authorize(target(domain=row))
         if row is None:
             raise not_found("domain", domain_id)
-        return {"domain": render_domain(req, row)}
+        return {"domain": render_domain(req, row, tags(session, row.id))}
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "domain", FIELDS, ("name",))
+    value = checks.normalized(checks.checked(req.body, "domain", FIELDS, ("name",)))
+    check_name(req.cloud.settings, value["name"], domain=True)
     known, extra = checks.split(value, _KNOWN)
+    explicit = known.get("explicit_domain_id")
+    if explicit is not None and not re.fullmatch("[0-9a-f]{32}", explicit):
+        raise BadRequest("Domain ID does not conform to required UUID format.")
     row = Project(
-        id=known.get("explicit_domain_id") or req.cloud.ids.hex(), domain_id=NO_DOMAIN, parent_id=None,
+        id=explicit or req.cloud.ids.hex(), domain_id=NO_DOMAIN, parent_id=None,
         name=known["name"].strip(), description=known.get("description") or "", enabled=known.get("enabled", True),
-        is_domain=True, options=known.get("options") or {}, extra=extra,
+        is_domain=True, options=merged_options(None, known), extra=extra,
     )  # fmt: skip
     with req.cloud.db.write() as session:
         store(session, row, same_name(row.name))
-        return {"domain": render_domain(req, row)}
+        return {"domain": render_domain(req, row, set_tags(session, row.id, known.get("tags", [])))}
 
 
 def update(req: Request, domain_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "domain", FIELDS, change=True)
-    checks.same_id(value, domain_id)
     with req.cloud.db.write() as session:
-        row = get_domain(session, domain_id)
+        row = get_domain(session, domain_id)  # whether there is one is no secret, as in Keystone
+        req.authorize(target(domain=row))
+        value = checks.checked(req.body, "domain", FIELDS, change=True)
+        checks.same_id(value, domain_id)
         change_domain(req, session, row, value)
-        return {"domain": render_domain(req, row)}
+        if "tags" in value:
+            set_tags(session, row.id, value["tags"])
+        return {"domain": render_domain(req, row, tags(session, row.id))}
 
 
 def change_domain(req: Request, session: Session, row: Project, value: dict[str, Any]) -> None:
     known, extra = checks.split(value, _KNOWN)
     check_immutable(row, "domain", "update", known)
+    if "name" in known and known["name"] != row.name:
+        check_name(req.cloud.settings, known["name"], domain=True)
     if known.get("enabled") is False and row.enabled:
         if row.id == DEFAULT_DOMAIN:
             raise Forbidden("Cannot disable the default domain: every account of the cloud itself is in it.")
@@ -109,6 +125,7 @@ def change_domain(req: Request, session: Session, row: Project, value: dict[str,
 def delete(req: Request, domain_id: str) -> None:
     with req.cloud.db.write() as session:
         row = get_domain(session, domain_id)
+        req.authorize(target(domain=row))
         check_immutable(row, "domain", "delete")
         removal.remove_domain(session, req.cloud, row)
 

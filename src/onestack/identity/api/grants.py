@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import Forbidden, NotFound
+from onestack.core.errors import BadRequest, Forbidden, NotFound
 from onestack.core.http import Request
 from onestack.identity import assignments, removal, tokens
 from onestack.identity.api.common import (
@@ -25,8 +25,9 @@ from onestack.identity.api.common import (
     target,
 )
 from onestack.identity.api.roles import render_role
+from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import conflict
-from onestack.identity.models import Assignment, Group, Membership, Project, Role, User
+from onestack.identity.models import Assignment, Group, Project, Role, User
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Grants:
             assert role is not None
             if role.domain_id and self.target_type == "project" and project and project.domain_id != role.domain_id:
                 raise Forbidden(f"Project {target_id} must be in the same domain as the role {role_id} being assigned.")
+            if role.domain_id and self.target_type == "system":
+                words = "Unable to use a domain-specific role in a system assignment."
+                raise BadRequest(f"Role {role_id} is a domain-specific role. {words}")
             key = (self.actor_type, actor_id, self.target_type, target_id, role_id, self.inherited)
             if session.get(Assignment, key) is None:
                 row = Assignment(
@@ -87,8 +91,10 @@ class Grants:
             self._load(req, session, actor_id, target_id, role_id, gone=True)
             session.delete(self._get(session, actor_id, target_id, role_id))
             if self.target_type == "project":
-                members = sa.select(Membership.user_id).where(Membership.group_id == actor_id)
-                losing = [actor_id] if self.actor_type == "user" else list(session.scalars(members))
+                if self.actor_type == "user":
+                    losing = [actor_id]
+                else:
+                    losing = BACKEND.members(session, [actor_id]).get(actor_id, [])
                 removal.forget_credentials(session, losing, target_id)
             tokens.changed(session)
 
@@ -103,7 +109,7 @@ class Grants:
         role = get_role(session, role_id) if role_id else None
         actor: User | Group | None
         if gone:
-            actor = session.get(User, actor_id) if self.actor_type == "user" else session.get(Group, actor_id)
+            actor = BACKEND.user(session, actor_id) if self.actor_type == "user" else BACKEND.group(session, actor_id)
         else:
             actor = get_user(session, actor_id) if self.actor_type == "user" else get_group(session, actor_id)
         place = None
@@ -127,9 +133,10 @@ class Grants:
         key = (self.actor_type, actor_id, self.target_type, target_id, role_id, self.inherited)
         row = session.get(Assignment, key)
         if row is None:
+            place = "system" if self.target_type == "system" else target_id
             raise NotFound(
                 f"Could not find role assignment with role: {role_id}, user or group: {actor_id}, "
-                f"project, domain, or system: {target_id}."
+                f"project, domain, or system: {place}."
             )
         return row
 

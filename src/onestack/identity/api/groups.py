@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.errors import BadRequest, Conflict, NotFound
+from sqlalchemy.orm import Session
+
+from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
 from onestack.identity import checks, removal, tokens
 from onestack.identity.api.common import (
     collection,
-    filters,
     get_domain,
+    get_group,
     home_domain,
     link,
     load,
-    page,
-    store,
+    selection,
     target,
 )
-from onestack.identity.dialect import conflict, duplicate, not_found
-from onestack.identity.models import Group, Membership, User
+from onestack.identity.backends import BACKEND
+from onestack.identity.dialect import not_found
+from onestack.identity.models import Group
 
 FIELDS: dict[str, checks.Check] = {
     "name": checks.SHORT_NAME,
@@ -41,11 +43,9 @@ def render_group(req: Request, row: Group) -> dict[str, Any]:
 def index(req: Request) -> dict[str, Any]:
     own = req.ctx.domain_id
     req.authorize({"target.group.domain_id": own} if own else {})
-    conditions = filters(req, {"domain_id": Group.domain_id, "name": Group.name})
-    if own:
-        conditions.append(Group.domain_id == own)
+    chosen = selection(req, ("domain_id", "name"))
     with req.cloud.db.read() as session:
-        rows, following = page(req, session, Group, conditions)
+        rows, following = BACKEND.groups(session, chosen.only(domain_id=own) if own else chosen)
     return collection(req, "groups", [render_group(req, row) for row in rows], following)
 
 
@@ -55,17 +55,17 @@ def show(req: Request, group_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "group", FIELDS, ("name",))
+    value = checks.normalized(checks.checked(req.body, "group", FIELDS, ("name",)))
+    req.authorize(target(group=value))
     known, extra = checks.split(value, FIELDS)
     domain_id = home_domain(req, known.get("domain_id"))
-    req.authorize({"target.group.domain_id": domain_id})
     with req.cloud.db.write() as session:
         get_domain(session, domain_id)
         row = Group(
             id=req.cloud.ids.hex(), domain_id=domain_id, name=known["name"].strip(),
             description=known.get("description") or "", extra=extra,
         )  # fmt: skip
-        store(session, row, _same_name(row))
+        BACKEND.save_group(session, row)
         return {"group": render_group(req, row)}
 
 
@@ -76,48 +76,48 @@ def update(req: Request, group_id: str) -> dict[str, Any]:
         checks.same_id(value, group_id)
         known, extra = checks.split(value, FIELDS)
         if "domain_id" in known and known["domain_id"] != row.domain_id:
-            raise BadRequest("Update of `domain_id` is not allowed.")
+            raise BadRequest("Cannot change Domain ID")
         row.name = known.get("name", row.name).strip()
         row.description = known.get("description", row.description) or ""
         row.extra = row.extra | extra
-        store(session, None, _same_name(row))
+        BACKEND.save_group(session, row)
         return {"group": render_group(req, row)}
 
 
 def delete(req: Request, group_id: str) -> None:
     with req.cloud.db.write() as session:
-        removal.remove_group(session, load(req, session, Group, group_id, "group"))
+        row = get_group(session, group_id)  # who may not delete it is told that there is none, as in Keystone
+        req.authorize(target(group=row))
+        removal.remove_group(session, row)
 
 
 def check_member(req: Request, group_id: str, user_id: str) -> None:
     with req.cloud.db.read() as session:
         _pair(req, session, group_id, user_id)
-        if session.get(Membership, (user_id, group_id)) is None:
-            raise NotFound(f"User '{user_id}' not found in group '{group_id}'")
+        if not BACKEND.is_member(session, user_id, group_id):
+            raise _not_in_group(user_id, group_id)
 
 
 def add_member(req: Request, group_id: str, user_id: str) -> None:
     with req.cloud.db.write() as session:
         _pair(req, session, group_id, user_id)
-        if session.get(Membership, (user_id, group_id)) is None:
-            row = Membership(user_id=user_id, group_id=group_id)
-            store(session, row, conflict("membership", "Duplicate entry"))
+        if not BACKEND.is_member(session, user_id, group_id):
+            BACKEND.add_member(session, user_id, group_id)
             tokens.changed(session)
 
 
 def remove_member(req: Request, group_id: str, user_id: str) -> None:
     with req.cloud.db.write() as session:
         _pair(req, session, group_id, user_id)
-        row = session.get(Membership, (user_id, group_id))
-        if row is None:
-            raise NotFound(f"User '{user_id}' not found in group '{group_id}'")
-        session.delete(row)
-        tokens.changed(session)
+        if not BACKEND.is_member(session, user_id, group_id):
+            raise _not_in_group(user_id, group_id)
+        BACKEND.remove_member(session, user_id, group_id)
+        tokens.revoke(session, req.cloud, user_id=user_id)
 
 
-def _pair(req: Request, session: Any, group_id: str, user_id: str) -> None:
+def _pair(req: Request, session: Session, group_id: str, user_id: str) -> None:
     """Both must be there, and the caller must be allowed to touch this pair."""
-    group, user = session.get(Group, group_id), session.get(User, user_id)
+    group, user = BACKEND.group(session, group_id), BACKEND.user(session, user_id)
     req.authorize(target(group=group, user=user))
     if user is None:
         raise not_found("user", user_id)
@@ -125,5 +125,5 @@ def _pair(req: Request, session: Any, group_id: str, user_id: str) -> None:
         raise not_found("group", group_id)
 
 
-def _same_name(row: Group) -> Conflict:
-    return duplicate("group", row.name, row.domain_id)
+def _not_in_group(user_id: str, group_id: str) -> NotFound:
+    return NotFound(f"User '{user_id}' not found in group '{group_id}'")

@@ -9,24 +9,25 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Forbidden
-from onestack.core.http import Request, Response
+from onestack.core.http import Request
 from onestack.identity import assignments, checks, projects, removal, tokens
 from onestack.identity.api import domains
 from onestack.identity.api.common import (
-    DEFAULT_DOMAIN,
-    check_immutable,
     collection,
     domain_target,
     filters,
+    home_domain,
     is_true,
     link,
     load,
     merged_options,
     page,
     store,
+    target,
 )
-from onestack.identity.dialect import conflict, not_found
+from onestack.identity.dialect import conflict
 from onestack.identity.models import NO_DOMAIN, Project, ProjectTag
+from onestack.identity.tags import set_tags, tags, tags_of
 
 FIELDS: dict[str, checks.Check] = {
     "name": checks.SHORT_NAME,
@@ -63,19 +64,8 @@ def render_project(req: Request, row: Project, tags: list[str]) -> dict[str, Any
 
 
 def render_projects(req: Request, session: Session, rows: list[Project]) -> list[dict[str, Any]]:
-    tags: dict[str, list[str]] = defaultdict(list)
-    query = sa.select(ProjectTag.project_id, ProjectTag.name).order_by(ProjectTag.name)
-    # With many projects all tags are read: a list of a thousand ids would cost more than it saves.
-    if len(rows) <= 100:
-        query = query.where(ProjectTag.project_id.in_([row.id for row in rows]))
-    for project_id, name in session.execute(query):
-        tags[project_id].append(name)
+    tags = tags_of(session, rows)
     return [render_project(req, row, tags.get(row.id, [])) for row in rows]
-
-
-def _tags(session: Session, project_id: str) -> list[str]:
-    query = sa.select(ProjectTag.name).where(ProjectTag.project_id == project_id).order_by(ProjectTag.name)
-    return list(session.execute(query).scalars())
 
 
 def _tag_filters(req: Request) -> list[Any]:
@@ -114,7 +104,7 @@ def index(req: Request) -> dict[str, Any]:
 def show(req: Request, project_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         row = load(req, session, Project, project_id, "project")
-        shown = render_project(req, row, _tags(session, project_id))
+        shown = render_project(req, row, tags_of(session, [row]).get(row.id, []))
         _add_parents(req, session, row, shown)
         _add_subtree(req, session, row, shown)
     return {"project": shown}
@@ -124,7 +114,11 @@ def _visible(req: Request, session: Session, ids: list[str]) -> list[dict[str, A
     """Those of `ids` that the caller has a role on: a tree doesn't tell about the others."""
     own = {project.id for project in assignments.projects_of(session, req.ctx.user_id)}
     rows = list(session.scalars(sa.select(Project).where(Project.id.in_(own.intersection(ids))).order_by(Project.name)))
-    return [{"project": shown} for shown in render_projects(req, session, rows)]
+    found = render_projects(req, session, rows)
+    if is_true(req, "include_limits"):
+        for shown in found:
+            shown["limits"] = []
+    return [{"project": shown} for shown in found]
 
 
 def _add_parents(req: Request, session: Session, row: Project, shown: dict[str, Any]) -> None:
@@ -162,28 +156,28 @@ def _add_subtree(req: Request, session: Session, row: Project, shown: dict[str, 
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "project", FIELDS, ("name",))
+    value = checks.normalized(checks.checked(req.body, "project", FIELDS, ("name",)))
+    req.authorize({"target.project.domain_id": None, **target(project=value)})
     known, extra = checks.split(value, FIELDS)
-    req.authorize({"target.project.domain_id": known.get("domain_id"), "target.project.name": known["name"]})
     is_domain = known.get("is_domain", False)
+    projects.check_name(req.cloud.settings, known["name"], domain=False)
     with req.cloud.db.write() as session:
         domain_id: str | None = NO_DOMAIN
         parent_id: str | None = None
         if is_domain:
             if known.get("domain_id") or known.get("parent_id"):
-                raise BadRequest("A project that acts as a domain has neither a domain nor a parent.")
+                raise BadRequest("only root projects are allowed to act as domains.")
         else:
-            ctx = req.ctx
-            default = ctx.domain_id or ctx.project_domain_id or DEFAULT_DOMAIN
-            domain_id, parent_id = projects.place(session, known.get("domain_id"), known.get("parent_id"), default)
+            domain_id, parent_id = projects.place(
+                session, req.cloud.settings, known.get("domain_id"), known.get("parent_id"), home_domain(req, None)
+            )
         row = Project(
             id=req.cloud.ids.hex(), domain_id=domain_id, parent_id=parent_id, name=known["name"].strip(),
             description=known.get("description") or "", enabled=known.get("enabled", True), is_domain=is_domain,
-            options=known.get("options") or {}, extra=extra,
+            options=merged_options(None, known), extra=extra,
         )  # fmt: skip
         store(session, row, _same_name(row))
-        _set_tags(session, row.id, known.get("tags", []))
-        return {"project": render_project(req, row, sorted(known.get("tags", [])))}
+        return {"project": render_project(req, row, set_tags(session, row.id, known.get("tags", [])))}
 
 
 def update(req: Request, project_id: str) -> dict[str, Any]:
@@ -192,27 +186,29 @@ def update(req: Request, project_id: str) -> dict[str, Any]:
         value = checks.checked(req.body, "project", FIELDS, change=True)
         checks.same_id(value, project_id)
         known, extra = checks.split(value, FIELDS)
+        if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
+            raise BadRequest("Cannot change Domain ID")
+        projects.check_immutable(row, "domain" if row.is_domain else "project", "update", known)
+        if "name" in known and known["name"] != row.name:
+            projects.check_name(req.cloud.settings, known["name"], domain=row.is_domain)
         _refuse_moves(row, known)
         if row.is_domain:
             domains.change_domain(req, session, row, {k: v for k, v in value.items() if k not in ("tags", "parent_id")})
         else:
             _change(req, session, row, known, extra)
         if "tags" in known:
-            _set_tags(session, row.id, known["tags"])
-        return {"project": render_project(req, row, _tags(session, row.id))}
+            set_tags(session, row.id, known["tags"])
+        return {"project": render_project(req, row, tags(session, row.id))}
 
 
 def _refuse_moves(row: Project, known: dict[str, Any]) -> None:
     if "parent_id" in known and known["parent_id"] != row.parent_id:
         raise Forbidden("Update of `parent_id` is not allowed.")
-    if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
-        raise BadRequest("Update of `domain_id` is not allowed.")
     if "is_domain" in known and known["is_domain"] != row.is_domain:
         raise BadRequest("Update of `is_domain` is not allowed.")
 
 
 def _change(req: Request, session: Session, row: Project, known: dict[str, Any], extra: dict[str, Any]) -> None:
-    check_immutable(row, "project", "update", known)
     enabled = known.get("enabled", row.enabled)
     if enabled != row.enabled:
         projects.check_enabled(session, row, enabled)
@@ -230,7 +226,7 @@ def _change(req: Request, session: Session, row: Project, known: dict[str, Any],
 def delete(req: Request, project_id: str) -> None:
     with req.cloud.db.write() as session:
         row = load(req, session, Project, project_id, "project")
-        check_immutable(row, "domain" if row.is_domain else "project", "delete")
+        projects.check_immutable(row, "domain" if row.is_domain else "project", "delete")
         if row.is_domain:
             removal.remove_domain(session, req.cloud, row)
         else:
@@ -242,70 +238,3 @@ def _same_name(row: Project) -> Conflict:
         return domains.same_name(row.name)
     words = "it is not permitted to have two projects with either the same name or same id in the same domain"
     return conflict("project", f"{words}: name is {row.name}, project id {row.id}")
-
-
-def _set_tags(session: Session, project_id: str, names: list[str]) -> None:
-    session.execute(sa.delete(ProjectTag).where(ProjectTag.project_id == project_id))
-    if names:
-        session.execute(sa.insert(ProjectTag), [{"project_id": project_id, "name": name} for name in names])
-
-
-# Tags
-
-
-def _render_tags(req: Request, project_id: str, tags: list[str]) -> dict[str, Any]:
-    return {"tags": tags, "links": {"self": link(req, "projects", project_id, "tags")}}
-
-
-def list_tags(req: Request, project_id: str) -> dict[str, Any]:
-    with req.cloud.db.read() as session:
-        load(req, session, Project, project_id, "project")
-        return _render_tags(req, project_id, _tags(session, project_id))
-
-
-def replace_tags(req: Request, project_id: str) -> dict[str, Any]:
-    with req.cloud.db.write() as session:
-        load(req, session, Project, project_id, "project")
-        wanted = req.body.get("tags", [])
-        problem = checks.tags(wanted)
-        if problem:
-            raise BadRequest(f"Invalid input for field 'tags': the list {problem}")
-        _set_tags(session, project_id, wanted)
-        return _render_tags(req, project_id, sorted(wanted))
-
-
-def delete_tags(req: Request, project_id: str) -> None:
-    with req.cloud.db.write() as session:
-        load(req, session, Project, project_id, "project")
-        _set_tags(session, project_id, [])
-
-
-def check_tag(req: Request, project_id: str, tag: str) -> None:
-    with req.cloud.db.read() as session:
-        load(req, session, Project, project_id, "project")
-        _tag(session, project_id, tag)
-
-
-def add_tag(req: Request, project_id: str, tag: str) -> Response:
-    with req.cloud.db.write() as session:
-        load(req, session, Project, project_id, "project")
-        wanted = sorted({*_tags(session, project_id), tag})
-        problem = checks.tags(wanted)
-        if problem:
-            raise BadRequest(f"Invalid input for field 'tags': the list {problem}")
-        if session.get(ProjectTag, (project_id, tag)) is None:
-            store(session, ProjectTag(project_id=project_id, name=tag), conflict("project tag", "Duplicate entry"))
-    return Response(None, 201, {"Location": link(req, "projects", project_id, "tags", tag)})
-
-
-def delete_tag(req: Request, project_id: str, tag: str) -> None:
-    with req.cloud.db.write() as session:
-        load(req, session, Project, project_id, "project")
-        session.delete(_tag(session, project_id, tag))
-
-
-def _tag(session: Session, project_id: str, tag: str) -> ProjectTag:
-    row = session.get(ProjectTag, (project_id, tag))
-    if row is None:
-        raise not_found("project tag", tag)
-    return row

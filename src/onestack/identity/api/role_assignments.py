@@ -11,7 +11,8 @@ from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity import assignments, role_assignments
 from onestack.identity.api.common import collection, get_project, is_true, link
-from onestack.identity.models import Group, Project, Role, User
+from onestack.identity.backends import BACKEND
+from onestack.identity.models import Project, Role
 from onestack.identity.role_assignments import Filter, Grant
 
 Names = dict[str, dict[str, Any]]  # kind → id → what is shown of it
@@ -25,9 +26,9 @@ def index(req: Request) -> dict[str, Any]:
         _authorize(req, project, subtree)
         wanted = _filter(req, session, subtree, effective)
         grants = role_assignments.effective(session, wanted) if effective else role_assignments.direct(session, wanted)
-        if req.ctx.domain_id:
+        if req.ctx.domain_id and not subtree:
             grants = _inside(session, grants, req.ctx.domain_id)
-        known = _names(session) if names else None
+        known = _names(session, grants) if names else None
     return collection(req, "role_assignments", [render_assignment(req, grant, known) for grant in grants])
 
 
@@ -43,7 +44,7 @@ def _filter(req: Request, session: Session, subtree: bool, effective: bool) -> F
     """The query's filters. Raises BadRequest for pairs that can only be a mistake."""
     user, group = req.get("user.id") or None, req.get("group.id") or None
     domain, project = req.get("scope.domain.id") or None, req.get("scope.project.id") or None
-    system = bool(req.get("scope.system"))
+    system = req.get("scope.system") or None
     inherited_to = req.get("scope.OS-INHERIT:inherited_to")
     inherited = None if inherited_to is None else inherited_to == "projects"
     problems = (
@@ -64,7 +65,8 @@ def _filter(req: Request, session: Session, subtree: bool, effective: bool) -> F
     projects = None
     if project:
         projects = [project, *(assignments.subtree_ids(session, project) if subtree else [])]
-    return Filter(req.get("role.id") or None, user, group, system, domain, projects, inherited)
+    # Of the system there is only "all"; any other part is no filter, as in Keystone.
+    return Filter(req.get("role.id") or None, user, group, system == "all", domain, projects, inherited)
 
 
 def _inside(session: Session, grants: list[Grant], domain_id: str) -> list[Grant]:
@@ -73,13 +75,26 @@ def _inside(session: Session, grants: list[Grant], domain_id: str) -> list[Grant
     return [grant for grant in grants if grant.target_id in own]
 
 
-def _names(session: Session) -> Names:
+def _names(session: Session, grants: list[Grant]) -> Names:
+    """What is shown of everything that `grants` name. Who is gone, or not to be found where users are, has no name."""
+    actors: dict[str, set[str]] = {"user": set(), "group": set()}
+    for grant in grants:
+        actors[grant.actor_type].add(grant.actor_id)
     domains = {
         row.id: {"id": row.id, "name": row.name}
         for row in session.execute(sa.select(Project.id, Project.name).where(Project.is_domain.is_(True)))
     }
     found: Names = {"domain": domains}
-    models: tuple[tuple[str, Any], ...] = (("user", User), ("group", Group), ("project", Project), ("role", Role))
+    nobody = {"id": "", "name": ""}
+    named = {
+        "user": BACKEND.named_users(session, actors["user"]),
+        "group": BACKEND.named_groups(session, actors["group"]),
+    }
+    for kind, rows in named.items():
+        found[kind] = {key: {"id": key, "name": "", "domain": nobody} for key in actors[kind]}
+        for row in rows.values():
+            found[kind][row.id] = {"id": row.id, "name": row.name, "domain": domains.get(row.domain_id, nobody)}
+    models: tuple[tuple[str, Any], ...] = (("project", Project), ("role", Role))
     for kind, model in models:
         found[kind] = {}
         for key, name, domain_id in session.execute(sa.select(model.id, model.name, model.domain_id)):

@@ -12,7 +12,6 @@ from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request
 from onestack.identity import checks, removal, tokens
 from onestack.identity.api.common import (
-    check_immutable,
     collection,
     filters,
     get_domain,
@@ -23,8 +22,9 @@ from onestack.identity.api.common import (
     store,
     target,
 )
-from onestack.identity.dialect import conflict, duplicate, not_found
+from onestack.identity.dialect import conflict, duplicate
 from onestack.identity.models import NO_DOMAIN, ImpliedRole, Role
+from onestack.identity.projects import check_immutable
 
 FIELDS: dict[str, checks.Check] = {
     "name": checks.NAME,
@@ -53,10 +53,8 @@ def _rule(verb: str, row: Role | None) -> str:
 
 
 def _load(req: Request, session: Session, role_id: str, verb: str) -> Role:
-    row = session.get(Role, role_id)
+    row = get_role(session, role_id)  # whether there is one is no secret, as in Keystone
     req.authorize(target(role=row), _rule(verb, row))
-    if row is None:
-        raise not_found("role", role_id)
     return row
 
 
@@ -75,7 +73,7 @@ def show(req: Request, role_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "role", FIELDS, ("name",))
+    value = checks.normalized(checks.checked(req.body, "role", FIELDS, ("name",)))
     known, extra = checks.split(value, FIELDS)
     domain_id = known.get("domain_id") or NO_DOMAIN
     req.authorize({}, "identity:create_domain_role" if domain_id else "identity:create_role")
@@ -83,8 +81,8 @@ def create(req: Request) -> dict[str, Any]:
         if domain_id:
             get_domain(session, domain_id)
         row = Role(
-            id=req.cloud.ids.hex(), domain_id=domain_id, name=known["name"].strip(),
-            description=known.get("description"), options=known.get("options") or {}, extra=extra,
+            id=req.cloud.ids.hex(), domain_id=domain_id, name=known["name"],
+            description=known.get("description"), options=merged_options(None, known), extra=extra,
         )  # fmt: skip
         store(session, row, _same_name(row))
         return {"role": render_role(req, row)}
@@ -96,10 +94,10 @@ def update(req: Request, role_id: str) -> dict[str, Any]:
         value = checks.checked(req.body, "role", FIELDS, change=True)
         checks.same_id(value, role_id)
         known, extra = checks.split(value, FIELDS)
+        check_immutable(row, "role", "update", known)
         if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
             raise BadRequest("Update of `domain_id` is not allowed.")
-        check_immutable(row, "role", "update", known)
-        row.name = known.get("name", row.name).strip()
+        row.name = known.get("name", row.name)
         row.description = known.get("description", row.description)
         row.options = merged_options(row, known)
         row.extra = row.extra | extra
@@ -116,7 +114,7 @@ def delete(req: Request, role_id: str) -> None:
 
 
 def _same_name(row: Role) -> Conflict:
-    return duplicate("role", row.name)
+    return duplicate("role", row.name, row.domain_id)
 
 
 # Implied roles
@@ -136,6 +134,7 @@ def _inference(req: Request, prior: Role, implied: Role) -> dict[str, Any]:
 def list_implied(req: Request, role_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         prior = get_role(session, role_id)
+        req.authorize({})
         ids = sa.select(ImpliedRole.implied_role_id).where(ImpliedRole.prior_role_id == prior.id)
         rows = session.scalars(sa.select(Role).where(Role.id.in_(ids)).order_by(Role.name))
         implied = [_short(req, row) for row in rows]
@@ -147,7 +146,7 @@ def list_implied(req: Request, role_id: str) -> dict[str, Any]:
 
 def show_implied(req: Request, role_id: str, implied_role_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        prior, implied, row = _pair(session, role_id, implied_role_id)
+        prior, implied, row = _pair(req, session, role_id, implied_role_id)
         if row is None:
             raise NotFound(f"{role_id} does not imply {implied_role_id}.")
         return _inference(req, prior, implied)
@@ -159,27 +158,30 @@ def check_implied(req: Request, role_id: str, implied_role_id: str) -> None:
 
 def create_implied(req: Request, role_id: str, implied_role_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
-        prior, implied, row = _pair(session, role_id, implied_role_id)
+        prior, implied, row = _pair(req, session, role_id, implied_role_id)
         if implied.name == NEVER_IMPLIED or (implied.domain_id and not prior.domain_id):
             raise Forbidden(f"{implied_role_id} cannot be an implied roles.")
-        if row is None:
-            rule = ImpliedRole(prior_role_id=prior.id, implied_role_id=implied.id)
-            store(session, rule, conflict("inference_rule", "Duplicate entry"))
-            tokens.changed(session)
+        clash = conflict("implied_role", "Duplicate entry")
+        if row is not None:
+            raise clash
+        store(session, ImpliedRole(prior_role_id=prior.id, implied_role_id=implied.id), clash)
+        tokens.changed(session)
         return _inference(req, prior, implied)
 
 
 def delete_implied(req: Request, role_id: str, implied_role_id: str) -> None:
     with req.cloud.db.write() as session:
-        _, _, row = _pair(session, role_id, implied_role_id)
+        _, _, row = _pair(req, session, role_id, implied_role_id)
         if row is None:
             raise NotFound(f"{role_id} does not imply {implied_role_id}.")
         session.delete(row)
         tokens.changed(session)
 
 
-def _pair(session: Session, prior_id: str, implied_id: str) -> tuple[Role, Role, ImpliedRole | None]:
+def _pair(req: Request, session: Session, prior_id: str, implied_id: str) -> tuple[Role, Role, ImpliedRole | None]:
+    """Both must be there, which is no secret, and the caller must be allowed."""
     prior, implied = get_role(session, prior_id), get_role(session, implied_id)
+    req.authorize({})
     return prior, implied, session.get(ImpliedRole, (prior_id, implied_id))
 
 

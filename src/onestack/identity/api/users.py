@@ -5,50 +5,75 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.clock import micros
-from onestack.core.errors import BadRequest, Conflict, Forbidden
+from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.identity import assignments, checks, passwords, removal, tokens
+from onestack.identity import accounts, assignments, checks, removal, tokens
 from onestack.identity.api.common import (
     collection,
-    domain_target,
     filters,
     get_domain,
     home_domain,
     link,
     load,
-    page,
-    store,
+    selection,
     target,
 )
 from onestack.identity.api.groups import render_group
 from onestack.identity.api.projects import render_projects
-from onestack.identity.dialect import duplicate, not_found, unauthorized
-from onestack.identity.models import Group, Membership, Project, User
+from onestack.identity.backends import BACKEND, counting_failures
+from onestack.identity.dialect import not_found, unauthorized
+from onestack.identity.listing import Filter, Selection
+from onestack.identity.models import Group, Project, User
 
-_OPTIONS = {
-    "ignore_change_password_upon_first_use": bool,
-    "ignore_password_expiry": bool,
-    "ignore_lockout_failure_attempts": bool,
-    "lock_password": bool,
-    "ignore_user_inactivity": bool,
-    "multi_factor_auth_enabled": bool,
-    "multi_factor_auth_rules": list,
-}
+_FLAGS = (
+    "ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts",
+    "lock_password", "ignore_user_inactivity", "multi_factor_auth_enabled",
+)  # fmt: skip
 
 
 def _options(value: Any) -> str | None:
     if not isinstance(value, dict):
         return "is not of type 'object'"
     for name, item in value.items():
-        kind = _OPTIONS.get(name)
-        if kind is None:
-            return f"does not know the option '{name}'"
-        if item is not None and not isinstance(item, kind):
-            return f"has an invalid value for '{name}'"
+        if name in _FLAGS:
+            if item is not None and not isinstance(item, bool):
+                return f"is not valid: '{name}' is not of type 'boolean'"
+        elif name != "multi_factor_auth_rules":
+            return f"is not valid: Additional properties are not allowed ({name!r} was unexpected)"
+        elif item is not None and not _are_mfa_rules(item):
+            return (
+                f"is not valid: '{name}' must be a list of lists comprised of strings. Sub-lists may not be "
+                "duplicated. Strings in sub-lists may not be duplicated."
+            )
+    return None
+
+
+def _are_mfa_rules(value: Any) -> bool:
+    """Lists of methods, each list a set of which all must be used; neither lists nor methods twice."""
+    if not isinstance(value, list) or not all(isinstance(rule, list) and rule for rule in value):
+        return False
+    if not all(isinstance(method, str) for rule in value for method in rule):
+        return False
+    distinct = all(len(set(rule)) == len(rule) for rule in value)
+    return distinct and len({tuple(rule) for rule in value}) == len(value)
+
+
+def _federated(value: Any) -> str | None:
+    """Where a user comes from: `[{"idp_id": …, "protocols": [{"protocol_id": …, "unique_id": …}]}]`."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return "is not of type 'array' of objects"
+    for item in value:
+        protocols = item.get("protocols")
+        if not isinstance(item.get("idp_id"), str) or not isinstance(protocols, list) or not protocols:
+            return "needs 'idp_id' and 'protocols'"
+        for protocol in protocols:
+            if not isinstance(protocol, dict):
+                return "needs objects as 'protocols'"
+            if not all(isinstance(protocol.get(name), str) for name in ("protocol_id", "unique_id")):
+                return "needs 'protocol_id' and 'unique_id' in each of 'protocols'"
     return None
 
 
@@ -57,20 +82,24 @@ FIELDS: dict[str, checks.Check] = {
     "domain_id": checks.ID_OR_NULL,
     "enabled": checks.flag(),
     "password": checks.text(null=True),
-    "default_project_id": checks.ID_OR_NULL,
+    "default_project_id": checks.text(0, 64, null=True),
     "options": _options,
     "description": checks.DESCRIPTION,
     "email": checks.DESCRIPTION,
+    "federated": _federated,
 }
-_KNOWN = ("name", "domain_id", "enabled", "password", "default_project_id", "options", "password_expires_at")
+_KNOWN = ("name", "domain_id", "enabled", "password", "default_project_id", "options", "federated")
+_HIDDEN = ("password_expires_at", "tenants", "groups", "domains")  # a client's own attributes are never called so
+_LIST = ("domain_id", "enabled", "name")
 
 
 def render_user(req: Request, row: User) -> dict[str, Any]:
+    enabled = accounts.is_enabled(req.cloud.settings.security_compliance, row, req.cloud.clock.now())
     shown = row.extra | {
         "id": row.id,
         "name": row.name,
         "domain_id": row.domain_id,
-        "enabled": row.enabled,
+        "enabled": enabled,
         "options": row.options,
         "password_expires_at": micros(row.password_expires_at),
         "links": {"self": link(req, "users", row.id)},
@@ -80,37 +109,41 @@ def render_user(req: Request, row: User) -> dict[str, Any]:
     return shown
 
 
-def index(req: Request) -> dict[str, Any]:
-    req.authorize(domain_target(req))
-    columns = {"domain_id": User.domain_id, "enabled": User.enabled, "name": User.name}
-    conditions = filters(req, columns) + _expiry_filter(req)
-    if req.ctx.domain_id:
-        conditions.append(User.domain_id == req.ctx.domain_id)
-    with req.cloud.db.read() as session:
-        rows, following = page(req, session, User, conditions)
-    return collection(req, "users", [render_user(req, row) for row in rows], following)
+def _chosen(req: Request) -> Selection:
+    """The page of users that the query asks for; a domain's token sees its domain only."""
+    chosen = selection(req, _LIST)
+    chosen = chosen._replace(filters=(*chosen.filters, *_expiry_filters(req)))
+    return chosen.only(domain_id=req.ctx.domain_id) if req.ctx.domain_id else chosen
 
 
-def _expiry_filter(req: Request) -> list[Any]:
-    """`password_expires_at=lt:2026-01-31T12:00:00Z`"""
+def _expiry_filters(req: Request) -> list[Filter]:
+    """`password_expires_at=lt:2026-01-31T12:00:00Z`; without an operator: at that very moment."""
     found = []
     for text in req.get_all("password_expires_at"):
-        operator, _, moment = text.partition(":")
-        column = User.password_expires_at
+        operator, moment = text.split(":", 1) if ":" in text[2:4] else ("eq", text)
         try:
             when = datetime.datetime.fromisoformat(moment)
         except ValueError:
-            raise BadRequest("Timestamp not in expected format.") from None
-        when = when.astimezone(datetime.UTC).replace(tzinfo=None) if when.tzinfo else when
-        conditions = {
-            "lt": column < when, "lte": column <= when, "gt": column > when, "gte": column >= when,
-            "eq": column == when, "neq": column != when,
-        }  # fmt: skip
-        if operator not in conditions:
+            raise BadRequest(
+                "Timestamp not in expected format. The server could not comply with the request since it is either "
+                "malformed or otherwise incorrect. The client is assumed to be in error."
+            ) from None
+        if operator not in ("lt", "lte", "gt", "gte", "eq", "neq"):
             words = "It must be one of the following: 'eq', 'neq', 'lt', 'lte', 'gt', or 'gte'."
             raise BadRequest(f"The given operator {operator} is not valid. {words}")
-        found.append(conditions[operator])
+        when = when.astimezone(datetime.UTC).replace(tzinfo=None) if when.tzinfo else when
+        found.append(Filter("password_expires_at", when, {"eq": "equals"}.get(operator, operator)))
     return found
+
+
+def index(req: Request) -> dict[str, Any]:
+    req.authorize({"target.domain_id": req.ctx.domain_id} if req.ctx.domain_id else {})
+    chosen = _chosen(req)
+    if any(req.get(name) is not None for name in ("idp_id", "protocol_id", "unique_id")):
+        return collection(req, "users", [])  # of an identity provider nobody has come yet
+    with req.cloud.db.read() as session:
+        rows, following = BACKEND.users(session, chosen)
+    return collection(req, "users", [render_user(req, row) for row in rows], following)
 
 
 def show(req: Request, user_id: str) -> dict[str, Any]:
@@ -119,22 +152,26 @@ def show(req: Request, user_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "user", FIELDS, ("name",))
-    known, extra = checks.split(value, _KNOWN)
+    value = checks.normalized(checks.checked(req.body, "user", FIELDS, ("name",)))
+    # Policy looks at what the client wrote: who may act in one domain only has to name it.
+    req.authorize(target(user=value))
+    known, extra = checks.split(value, (*_KNOWN, *_HIDDEN))
     domain_id = home_domain(req, known.get("domain_id"))
-    req.authorize({"target.user.domain_id": domain_id, "target.user.name": known["name"]})
-    password = known.get("password")
-    hashed = _hash(password) if password is not None else None
+    hashed = _new_hash(req, known)
+    now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         get_domain(session, domain_id)
         row = User(
             id=req.cloud.ids.hex(), domain_id=domain_id, name=known["name"].strip(),
             enabled=known.get("enabled", True), default_project_id=known.get("default_project_id"),
-            password_hash=hashed, password_expires_at=None, options=_clean(known.get("options") or {}), extra=extra,
-            created_at=req.cloud.clock.now(),
+            options=_clean(known.get("options") or {}), extra=extra, created_at=now, last_active_at=None,
+            failed_auth_count=0, password_self_service=False,
         )  # fmt: skip
         _check_default_project(session, row.default_project_id)
-        store(session, row, _same_name(row))
+        _check_federated(known)
+        if "password" in known:
+            BACKEND.set_password(session, req.cloud, row, hashed)
+        BACKEND.save_user(session, row)
         return {"user": render_user(req, row)}
 
 
@@ -143,27 +180,41 @@ def update(req: Request, user_id: str) -> dict[str, Any]:
         load(req, session, User, user_id, "user")
     value = checks.checked(req.body, "user", FIELDS, change=True)
     checks.same_id(value, user_id)
-    known, extra = checks.split(value, _KNOWN)
+    known, extra = checks.split(value, (*_KNOWN, *_HIDDEN))
     # Hashing takes tens of milliseconds of processor time, so it is done before the database is locked.
-    hashed = _hash(known["password"]) if known.get("password") is not None else None
+    hashed = _new_hash(req, known)
     with req.cloud.db.write() as session:
         row = load(req, session, User, user_id, "user")
         if "domain_id" in known and known["domain_id"] != row.domain_id:
-            raise BadRequest("Update of `domain_id` is not allowed.")
+            raise BadRequest("Cannot change Domain ID")
+        _check_federated(known)
         if "default_project_id" in known:
             _check_default_project(session, known["default_project_id"])
             row.default_project_id = known["default_project_id"]
         row.name = known.get("name", row.name).strip()
+        BACKEND.save_user(session, row)
+        row.options = _clean(row.options | (known.get("options") or {}))
         if "password" in known:
-            row.password_hash = hashed
-        if "password" in known or (row.enabled and known.get("enabled") is False):
+            BACKEND.set_password(session, req.cloud, row, hashed)
+        if known.get("password") is not None or (row.enabled and known.get("enabled") is False):
             tokens.revoke(session, req.cloud, user_id=row.id)
-        row.enabled = known.get("enabled", row.enabled)
-        row.options = _clean(row.options | known.get("options", {}))
+        _set_enabled(req, row, known.get("enabled"))
         row.extra = row.extra | extra
-        store(session, None, _same_name(row))
+        BACKEND.save_user(session, row)
         tokens.changed(session)
         return {"user": render_user(req, row)}
+
+
+def _set_enabled(req: Request, row: User, wanted: bool | None) -> None:
+    """Any change to an account that is enabled ends its lock, and counts as a sign of life of one that is enabled
+    again, as in Keystone."""
+    rules, now = req.cloud.settings.security_compliance, req.cloud.clock.now()
+    row.enabled = accounts.is_enabled(rules, row, now) if wanted is None else wanted
+    if not row.enabled:
+        return
+    row.failed_auth_count, row.failed_auth_at = 0, None
+    if rules.disable_user_account_days_inactive is not None:
+        row.last_active_at = now.date()
 
 
 def delete(req: Request, user_id: str) -> None:
@@ -172,69 +223,67 @@ def delete(req: Request, user_id: str) -> None:
 
 
 def change_password(req: Request, user_id: str) -> None:
-    """Anybody who knows the old password may; no token is asked for."""
+    """Anybody who knows the old password may, also when that has expired; no token is asked for."""
     wanted = ("original_password", "password")
-    value = checks.checked(req.body, "user", dict.fromkeys(wanted, checks.text()), wanted)
-    with req.cloud.db.read() as session:
-        row = session.get(User, user_id)
-        known = row.password_hash if row is not None else None
-    if not passwords.verify(value["original_password"], known) or row is None:
-        raise unauthorized()
-    if not row.enabled:
-        raise unauthorized()
-    if row.options.get("lock_password"):
-        raise BadRequest(
-            "You cannot change your password at this time due to password policy disallowing password changes. "
-            "Please contact your administrator to reset your password."
-        )
-    hashed = _hash(value["password"])
-    with req.cloud.db.write() as session:
-        changed = session.execute(
-            sa.update(User).where(User.id == user_id, User.password_hash == known).values(password_hash=hashed)
-        )
-        if changed.rowcount != 1:  # type: ignore[attr-defined]
+    body = req.body if "user" in req.body else {"user": {}}
+    value = checks.checked(body, "user", dict.fromkeys(wanted, checks.text()), wanted)
+    for name in value:
+        if name not in wanted:
+            raise BadRequest(f"Additional properties are not allowed ({name[:64]!r} was unexpected)")
+    cloud = req.cloud
+    with counting_failures(cloud), cloud.db.read() as session:
+        row = BACKEND.user(session, user_id)
+        succeeded = BACKEND.authenticate(session, cloud, row, value["original_password"], expired=True)
+        assert row is not None
+        known = row.password_hash
+        BACKEND.check_new_password(session, cloud, row, value["password"])
+    hashed = accounts.hash_password(cloud.settings, value["password"])
+    with cloud.db.write() as session:
+        row = BACKEND.user(session, user_id)
+        if row is None or row.password_hash != known:
             raise unauthorized()
-        tokens.revoke(session, req.cloud, user_id=user_id)
+        if succeeded is not None:
+            succeeded(session)
+        BACKEND.set_password(session, cloud, row, hashed, self_service=True)
+        BACKEND.save_user(session, row)
+        tokens.revoke(session, cloud, user_id=user_id)
 
 
 def projects(req: Request, user_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         load(req, session, User, user_id, "user")
-        rows = assignments.projects_of(session, user_id)
         wanted = filters(req, {"domain_id": Project.domain_id, "enabled": Project.enabled, "name": Project.name})
-        if wanted:
-            ids = [row.id for row in rows]
-            rows = list(session.scalars(sa.select(Project).where(Project.id.in_(ids), *wanted).order_by(Project.name)))
+        rows = assignments.projects_of(session, user_id, wanted)
         return collection(req, "projects", render_projects(req, session, rows))
 
 
 def groups(req: Request, user_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        row = session.get(User, user_id)
+        row = BACKEND.user(session, user_id)
         req.authorize({**target(user=row), "user_id": user_id})
         if row is None:
             raise not_found("user", user_id)
-        mine = sa.select(Membership.group_id).where(Membership.user_id == user_id)
-        rows, following = page(req, session, Group, [Group.id.in_(mine), *filters(req, {"name": Group.name})])
-    return collection(req, "groups", [render_group(req, item) for item in rows], following)
+        chosen = selection(req, ("name",))
+        chosen = chosen.only(domain_id=req.ctx.domain_id) if req.ctx.domain_id else chosen
+        rows, following = BACKEND.groups(session, chosen, user_id)
+    shown = [render_group(req, item) | {"membership_expires_at": None} for item in rows]
+    return collection(req, "groups", shown, following)
 
 
 def in_group(req: Request, group_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         load(req, session, Group, group_id, "group")
-        inside = sa.select(Membership.user_id).where(Membership.group_id == group_id)
-        wanted = filters(req, {"domain_id": User.domain_id, "enabled": User.enabled, "name": User.name})
-        rows, following = page(req, session, User, [User.id.in_(inside), *wanted])
+        rows, following = BACKEND.users(session, _chosen(req), group_id)
     return collection(req, "users", [render_user(req, row) for row in rows], following)
 
 
-def _hash(password: str) -> str:
-    if len(password) > passwords.MAX_LENGTH:
-        raise Forbidden(
-            f"The password length must be less than or equal to {passwords.MAX_LENGTH}. "
-            "The server could not comply with the request because the password is invalid."
-        )
-    return passwords.hash_password(password)
+def _new_hash(req: Request, known: dict[str, Any]) -> str | None:
+    """The hash of the password in a body; None when there is none."""
+    if "password" not in known:
+        return None
+    password = known["password"]
+    accounts.check_strength(req.cloud.settings.security_compliance, password)
+    return None if password is None else accounts.hash_password(req.cloud.settings, password)
 
 
 def _clean(options: dict[str, Any]) -> dict[str, Any]:
@@ -249,5 +298,7 @@ def _check_default_project(session: Session, project_id: str | None) -> None:
         raise BadRequest(f"User's default project ID cannot be a domain ID: {project_id}")
 
 
-def _same_name(row: User) -> Conflict:
-    return duplicate("user", row.name, row.domain_id)
+def _check_federated(known: dict[str, Any]) -> None:
+    """Users of identity providers can't be described before there are any providers."""
+    for item in known.get("federated") or ():
+        raise BadRequest(f"Could not find Identity Provider: {item['idp_id']}")

@@ -1,11 +1,11 @@
-"""`password`: a name and a password. Only who gave the right password is told that the account is disabled."""
+"""`password`: a name and a password. Only who gave the right password is told that the account is disabled, or that the
+password has expired."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.errors import Unauthorized
-from onestack.identity import passwords
+from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.lookups import find_user
 from onestack.identity.methods.base import Proof
@@ -19,8 +19,9 @@ def prove(proof: Proof, data: dict[str, Any]) -> str:
     if not isinstance(password, str):
         raise expecting("password", "user")
     user = find_user(proof.session, given)
-    if not passwords.verify(password, user.password_hash if user else None) or user is None:
+    succeeded = BACKEND.authenticate(proof.session, proof.cloud, user, password)
+    if user is None:
         raise unauthorized()
-    if not user.enabled:
-        raise Unauthorized(f"The account is disabled for user: {user.id}.")
+    if succeeded is not None:
+        proof.on_success.append(succeeded)
     return user.id
