@@ -17,11 +17,13 @@ from onestack.identity.models import (
     Role,
     User,
 )
+from onestack.identity.models_access import AccessRule
 
 
 def remove_user(session: Session, cloud: Cloud, user: User) -> None:
     _forget_actor(session, "user", user.id)
     trusts.forget_user(session, user.id)
+    forget_application_credentials(session, user.id)
     session.execute(sa.delete(Credential).where(Credential.user_id == user.id))
     session.delete(user)
     tokens.revoke(session, cloud, user_id=user.id)
@@ -34,6 +36,15 @@ def remove_group(session: Session, group: Group) -> None:
 
 
 def remove_role(session: Session, cloud: Cloud, role: Role) -> None:
+    """With it go the application credentials of whoever has it on their project."""
+    held = sa.exists().where(
+        Assignment.role_id == role.id,
+        Assignment.actor_type == "user",
+        Assignment.actor_id == ApplicationCredential.user_id,
+        Assignment.target_type == "project",
+        Assignment.target_id == ApplicationCredential.project_id,
+    )
+    session.execute(sa.delete(ApplicationCredential).where(held).execution_options(synchronize_session=False))
     session.delete(role)
     tokens.revoke(session, cloud, role_id=role.id)
 
@@ -59,6 +70,12 @@ def remove_domain(session: Session, cloud: Cloud, domain: Project) -> None:
     _forget_target(session, "domain", domain.id)
     _forget_project(session, cloud, domain)
     tokens.revoke(session, cloud, domain_id=domain.id)
+
+
+def forget_application_credentials(session: Session, user_id: str) -> None:
+    """A user who is deleted or disabled loses them for good, and the access rules as well."""
+    session.execute(sa.delete(ApplicationCredential).where(ApplicationCredential.user_id == user_id))
+    session.execute(sa.delete(AccessRule).where(AccessRule.user_id == user_id))
 
 
 def forget_credentials(session: Session, user_ids: list[str], project_id: str) -> None:

@@ -158,6 +158,8 @@ def update(req: Request, user_id: str) -> dict[str, Any]:
             row.password_hash = hashed
         if "password" in known or (row.enabled and known.get("enabled") is False):
             tokens.revoke(session, req.cloud, user_id=row.id)
+        if row.enabled and known.get("enabled") is False:
+            removal.forget_application_credentials(session, row.id)
         row.enabled = known.get("enabled", row.enabled)
         row.options = _clean(row.options | known.get("options", {}))
         row.extra = row.extra | extra
