@@ -209,8 +209,12 @@ class World:
         blob = {"type": "cert", "blob": MARK, "user_id": ids["ann"]}
         ids["credential_id"] = self._make("credential", **blob)
         made = self.ask("identity", "POST", f"{user}/application_credentials", as_="member",
-                        body={"application_credential": {"name": MARK}})  # fmt: skip
+                        body={"application_credential": {"name": MARK, "access_rules": [
+                            {"service": "compute", "method": "GET", "path": f"/{MARK}"}]}})  # fmt: skip
         ids["application_credential_id"] = made["application_credential"]["id"]
+        ids["access_rule_id"] = made["application_credential"]["access_rules"][0]["id"]
+        consumer = self.ask("identity", "POST", "/v3/OS-OAUTH1/consumers", {"consumer": {"description": MARK}})
+        ids["consumer_id"] = consumer["consumer"]["id"]
         made = self.ask("identity", "POST", f"{user}/credentials/OS-EC2", {"tenant_id": ids["alpha"]}, "member")
         ids["access"] = made["credential"]["access"]
         trust = {"trustor_user_id": ids["ann"], "trustee_user_id": ids["rob"], "project_id": ids["alpha"],
