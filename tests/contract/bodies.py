@@ -74,6 +74,16 @@ IDENTITY: Bodies = {
         {"credential": {"type": "cert", "blob": "x", "user_id": "$user_id"}},
     ],
     ("identity", "POST", "/v3/users/{user_id}/credentials/OS-EC2"): [{"tenant_id": "$project_id"}],
+    ("identity", "POST", "/v3/ec2tokens"): [
+        {"credentials": {"access": "$access", "signature": "$ec2_signature", "host": "h", "verb": "GET", "path": "/",
+                         "params": {"SignatureVersion": "1"}, "headers": {}, "body_hash": ""}},
+    ],
+    ("identity", "POST", "/v3/s3tokens"): [
+        {"credentials": {"access": "$access", "signature": "$s3_signature", "token": "dGV4dA=="}},
+    ],
+    ("identity", "POST", "/v3/OS-OAUTH1/consumers"): [{"consumer": {"description": "c"}}],
+    ("identity", "PATCH", "/v3/OS-OAUTH1/consumers/{consumer_id}"): [{"consumer": {"description": "d"}}],
+    ("identity", "PUT", "/v3/OS-OAUTH1/authorize/{request_token_id}"): [{"roles": []}],
 }  # fmt: skip
 for _noun in ("domain", "project", "user", "group", "role", "service", "endpoint", "region", "credential"):
     _values = IDENTITY[("identity", "POST", f"/v3/{_noun}s")][-1]

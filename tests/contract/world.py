@@ -6,7 +6,11 @@ that word. `restore()` brings the tables back to what they were, so that tests d
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import datetime
+import hashlib
+import hmac
 import itertools
 import json
 import sqlite3
@@ -25,6 +29,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.operations import Workers
 from onestack.core.routes import Route
+from onestack.identity.models_oauth import AccessToken, RequestToken
 from onestack.server import bootstrap, build
 from onestack.wire import Answer as HostAnswer
 from onestack.wire import Work
@@ -209,10 +214,25 @@ class World:
         blob = {"type": "cert", "blob": MARK, "user_id": ids["ann"]}
         ids["credential_id"] = self._make("credential", **blob)
         made = self.ask("identity", "POST", f"{user}/application_credentials", as_="member",
-                        body={"application_credential": {"name": MARK}})  # fmt: skip
+                        body={"application_credential": {"name": MARK, "access_rules": [
+                            {"service": "compute", "method": "GET", "path": f"/{MARK}"}]}})  # fmt: skip
         ids["application_credential_id"] = made["application_credential"]["id"]
+        ids["access_rule_id"] = made["application_credential"]["access_rules"][0]["id"]
+        consumer = self.ask("identity", "POST", "/v3/OS-OAUTH1/consumers", {"consumer": {"description": MARK}})
+        ids["consumer_id"] = consumer["consumer"]["id"]
+        granted = {"consumer_id": ids["consumer_id"], "project_id": ids["alpha"], "encrypted_secret": "x",
+                   "expires_at": self.cloud.clock.now() + datetime.timedelta(hours=1)}  # fmt: skip
+        ids["request_token_id"], ids["access_token_id"] = "a" * 32, "b" * 32
+        with self.cloud.db.write() as session:
+            session.add(RequestToken(id=ids["request_token_id"], **granted))
+            session.add(
+                AccessToken(id=ids["access_token_id"], user_id=ids["ann"], role_ids=[ids["role_id"]], **granted)
+            )
         made = self.ask("identity", "POST", f"{user}/credentials/OS-EC2", {"tenant_id": ids["alpha"]}, "member")
         ids["access"] = made["credential"]["access"]
+        for name, text in (("ec2_signature", b"SignatureVersion1"), ("s3_signature", b"text")):
+            digest = hmac.new(made["credential"]["secret"].encode(), text, hashlib.sha1).digest()
+            ids[name] = base64.b64encode(digest).decode()
         trust = {"trustor_user_id": ids["ann"], "trustee_user_id": ids["rob"], "project_id": ids["alpha"],
                  "impersonation": True, "roles": [{"id": ids["member_role"]}], "note": MARK}  # fmt: skip
         ids["trust_id"] = self.ask("identity", "POST", "/v3/OS-TRUST/trusts", {"trust": trust}, "member")["trust"]["id"]

@@ -80,9 +80,13 @@ def test_no_odd_request_breaks_anything(keystone, seed):
         ),
         ("endpoints", {"endpoint": {"service_id": "x", "interface": "odd", "url": "http://x"}}, "is not one of"),
         ("endpoints", {"endpoint": {"service_id": "x", "interface": "public", "url": "http://x"}}, "service table"),
-        ("credentials", {"credential": {"type": "ec2", "blob": "x"}}, "Invalid blob in credential"),
+        ("credentials", {"credential": {"type": "ec2", "blob": "x"}}, "'user_id' is a required property"),
+        (
+            "credentials", {"credential": {"type": "ec2", "blob": "x", "user_id": "u", "project_id": "p"}},
+            "Invalid blob in credential",
+        ),
     ],
-)
+)  # fmt: skip
 def test_the_message_names_the_field(keystone, plural, body, words):
     answer = keystone.client.post(f"/v3/{plural}", as_=keystone.admin, json=body)
     assert answer.status_code == 400

@@ -42,3 +42,23 @@ def test_a_token_that_is_known_costs_no_query_of_its_own(keystone):
     counter = Counter(keystone.cloud)
     assert keystone.cloud.authenticate(keystone.demo) is not None
     assert counter.statements == []
+
+
+def test_application_credentials_cost_the_same_however_many_there_are(keystone):
+    path = f"/v3/users/{keystone.find('users', 'demo')}/application_credentials"
+
+    def make(name):
+        rules = [{"service": "compute", "method": "GET", "path": f"/{name}"}]
+        body = {"application_credential": {"name": name, "access_rules": rules}}
+        assert keystone.client.post(path, as_=keystone.demo, json=body).status_code == 201
+
+    make("first")
+    keystone.client.get(path, as_=keystone.demo)
+    counter = Counter(keystone.cloud)
+    keystone.client.get(path, as_=keystone.demo)
+    few = len(counter.statements)
+    for name in ("second", "third", "fourth"):
+        make(name)
+    counter.statements.clear()
+    assert len(keystone.client.get(path, as_=keystone.demo).json["application_credentials"]) == 4
+    assert 0 < len(counter.statements) <= few

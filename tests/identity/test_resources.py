@@ -31,7 +31,7 @@ KINDS = {
     "role": ({"name": "r"}, {"name": "s"}),
     "service": ({"type": "t", "name": "n"}, {"description": "new", "enabled": False}),
     "region": ({"id": "r1"}, {"description": "new"}),
-    "credential": ({"type": "totp", "blob": "secret"}, {"blob": "other"}),
+    "credential": ({"type": "totp", "blob": "secret", "user_id": "f" * 32}, {"blob": "other"}),
 }
 
 
@@ -225,7 +225,11 @@ def test_regions_form_a_tree_without_loops(keystone):
 def test_credentials_are_encrypted_at_rest(keystone):
     project = keystone.find("projects", "demo")
     made = keystone.make(
-        "credential", type="ec2", project_id=project, blob=json.dumps({"access": "key", "secret": "hidden-thing"})
+        "credential",
+        type="ec2",
+        user_id=keystone.find("users", "admin"),
+        project_id=project,
+        blob=json.dumps({"access": "key", "secret": "hidden-thing"}),
     )
     assert len(made["id"]) == 64
     state = keystone.cloud.settings.root
@@ -259,7 +263,7 @@ def test_application_credentials(keystone):
     assert [role["name"] for role in answer.json["token"]["roles"]] == ["reader"]
     assert answer.json["token"]["project"]["name"] == "demo"
     assert answer.json["token"]["application_credential"]["restricted"] is True
-    secrets = {"credential": {"type": "totp", "blob": "x"}}
+    secrets = {"credential": {"type": "totp", "blob": "x", "user_id": user}}
     assert keystone.client.post("/v3/credentials", as_=token, json=secrets).status_code == 403
     # A restricted one makes no more of its kind, and its token can't be made into a better one.
     assert keystone.client.post(path, as_=token, json=body).status_code == 403
@@ -331,4 +335,4 @@ def test_ec2_keys(keystone):
     assert keystone.client.post(theirs, as_=keystone.demo, json={"tenant_id": project}).status_code == 403
     assert keystone.client.delete(f"{path}/{key['access']}", as_=keystone.demo).status_code == 204
     assert keystone.client.get(f"{path}/{key['access']}", as_=keystone.demo).status_code == 404
-    assert keystone.client.get(f"{theirs}/{key['access']}", as_=keystone.demo).status_code == 403
+    assert keystone.client.get(f"{theirs}/{key['access']}", as_=keystone.demo).status_code == 404

@@ -38,6 +38,8 @@ class Cloud:
     wakeups: Wakeups = field(default_factory=Wakeups)
     # Token → who it is, None when it isn't valid. Identity sets it.
     authenticate: Callable[[str], Context | None] = _nobody
+    # The same for a token that may have expired not long ago: what services use to finish what a user began.
+    authenticate_late: Callable[[str], Context | None] = _nobody
     # Engine drivers by name ("network", …), set by the composition root.
     drivers: dict[str, Any] = field(default_factory=dict)
     # (object_type, action) → operations.Runner, and other loops. Services add to both in `build`.

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from onestack.core.access_rules import AccessRules
+
 
 class Context(msgspec.Struct, kw_only=True):
     """The caller of one request. Ids are None where the token's scope doesn't have them."""
@@ -27,6 +29,8 @@ class Context(msgspec.Struct, kw_only=True):
     methods: list[str] = []
     request_id: str = ""
     remote: str = ""
+    access_rules: AccessRules | None = None  # None: the token may be used for everything
+    service: Context | None = None  # the service that asks for the user, when its token came along
     token_data: Any = None  # the identity service's own record of the token
 
     @property
@@ -43,7 +47,7 @@ class Context(msgspec.Struct, kw_only=True):
 
     def credentials(self) -> dict[str, Any]:
         """What a policy rule can look at, by oslo.policy's names."""
-        return {
+        found: dict[str, Any] = {
             "user_id": self.user_id,
             "user_domain_id": self.user_domain_id,
             "project_id": self.project_id,
@@ -57,3 +61,12 @@ class Context(msgspec.Struct, kw_only=True):
             # Keystone's rules ask by these paths: token.domain.id and token.project.domain.id.
             "token": {"domain": {"id": self.domain_id}, "project": {"domain": {"id": self.project_domain_id}}},
         }
+        if self.service is not None:
+            found |= {
+                "service_user_id": self.service.user_id,
+                "service_user_domain_id": self.service.user_domain_id,
+                "service_project_id": self.service.project_id,
+                "service_project_domain_id": self.service.project_domain_id,
+                "service_roles": self.service.roles,
+            }
+        return found

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 _INT64 = 1 << 63
+_SENT_PATH = "onestack.sent_path"  # in the scope: the path before a service rewrote it
+_SERVICE_ROLE = "service"  # what a service token must have
 METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
@@ -178,7 +180,13 @@ class Request:
 
 
 class Service:
-    """One API: a name, its dialect, its routes and rules. `app` is the ASGI application."""
+    """One API: a name, its dialect, its routes and rules. `app` is the ASGI application.
+
+    The name is also the type in the catalog, by which access rules speak of it.
+    """
+
+    # Whether a user's token may have expired when a service token comes with it.
+    accepts_late_tokens = True
 
     policy_type = Policy  # a service whose rules mean more than their texts has its own
 
@@ -248,6 +256,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
 
     async def rewritten(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] in ("http", "websocket"):
+            scope[_SENT_PATH] = scope["path"]
             scope["path"] = rewrite(scope["path"])
         await app(scope, receive, send)
 
@@ -334,7 +343,8 @@ def _enter(req: Request, route: Route) -> None:
     cloud = req.cloud
     token = req.falcon.get_header("X-Auth-Token")
     if token:
-        req._ctx = cloud.authenticate(token)
+        service_token = req.falcon.get_header("X-Service-Token")
+        req._ctx = _caller_of_service(req, token, service_token) if service_token else _caller(req, token)
     if req._ctx is None:
         if not route.public:
             raise Unauthorized(
@@ -349,6 +359,27 @@ def _enter(req: Request, route: Route) -> None:
             raise BadRequest("The query string must not contain NUL characters.")
     if route.policy is not None and route.target == "caller" and not route.public:
         req.authorize()
+
+
+def _caller(req: Request, token: str) -> Context | None:
+    """Whose token it is; None also when its access rules don't allow this request, as the auth middleware has it."""
+    ctx = req.cloud.authenticate(token)
+    if ctx is None or ctx.access_rules is None:
+        return ctx
+    falcon = req.falcon
+    paths = {falcon.path, falcon.scope.get(_SENT_PATH, falcon.path)}
+    return ctx if ctx.access_rules.allow(req.service.name, req.method, paths) else None
+
+
+def _caller_of_service(req: Request, token: str, service_token: str) -> Context | None:
+    """Whose token it is that a service hands on to finish what a user began: it may have expired since, and its access
+    rules were looked at where the user asked. None when the service's own token isn't one of a service."""
+    cloud = req.cloud
+    caller = cloud.authenticate(service_token.strip())
+    if caller is None or _SERVICE_ROLE not in caller.roles:
+        return None
+    ctx = cloud.authenticate_late(token) if req.service.accepts_late_tokens else cloud.authenticate(token)
+    return ctx if ctx is None else msgspec.structs.replace(ctx, service=caller)
 
 
 def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Any:

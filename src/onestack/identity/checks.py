@@ -128,6 +128,14 @@ def checked(
     return value
 
 
+def refuse_others(value: dict[str, Any], key: str, known: Iterable[str]) -> None:
+    """For the few resources that take no attributes of the client's own."""
+    for name in value:
+        if name not in known:
+            problem = f"Additional properties are not allowed ({_shown(name)} was unexpected)"
+            raise BadRequest(f"Invalid input for field '{key}': {problem}")
+
+
 def split(value: dict[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the known attributes, the client's own). `id` and `links` are nobody's to set."""
     names = set(known)

@@ -41,6 +41,10 @@ def expecting(attribute: str, target: str) -> BadRequest:
     return wrong(f"Expecting to find {attribute} in {target}.")
 
 
+def invalid_credential(details: str) -> BadRequest:
+    return BadRequest(f"Invalid application credential: {details}")
+
+
 def unauthorized() -> Unauthorized:
     """Keystone never says why: neither that a user exists, nor that only the password was wrong."""
     return Unauthorized(Dialect.unauthenticated)

@@ -18,7 +18,8 @@ from typing import Any
 
 import msgspec
 
-METHODS = ("external", "password", "token", "oauth1", "mapped", "application_credential", "totp")
+SIGNED = "ec2credential"  # a request that was signed with an EC2 key
+METHODS = ("external", "password", "token", "oauth1", "mapped", "application_credential", "totp", SIGNED)
 
 # Version → the ids that tokens of this kind have; the numbers are Keystone's.
 _LAYOUTS: dict[int, tuple[str, ...]] = {

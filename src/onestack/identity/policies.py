@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from onestack.core.context import Context
 from onestack.core.policy import Policy, Target
-from onestack.identity import policies_trusts
+from onestack.identity import payloads, policies_credentials, policies_oauth, policies_trusts
 from onestack.identity.dialect import forbidden
 
 _SYSTEM_READER = "(role:reader and system_scope:all)"
@@ -111,6 +111,7 @@ _DOMAIN_POLICIES = {
     "identity:get_auth_projects": "",
     "identity:get_auth_domains": "",
     "identity:get_auth_system": "",
+    **policies_credentials.DOMAIN_POLICIES,
 }
 
 _POLICIES = {
@@ -157,6 +158,9 @@ _POLICIES = {
     "identity:list_application_credentials": f"{_READ} or rule:owner",
     "identity:create_application_credential": "user_id:%(user_id)s",
     "identity:delete_application_credential": "rule:admin_or_owner",
+    **policies_credentials.POLICIES,
+    **policies_oauth.POLICIES,
+    **policies_oauth.PROJECT_POLICIES,
     "identity:ec2_get_credential": f"{_READ} or {_OWN_CREDENTIAL}",
     "identity:ec2_list_credentials": f"{_READ} or rule:owner",
     "identity:ec2_create_credential": f"{_ADMIN} or (role:member and {_OWN_CREDENTIAL})",
@@ -168,7 +172,10 @@ _POLICIES = {
 }
 
 POLICIES: dict[str, str] = _POLICIES | _DOMAIN_POLICIES | policies_trusts.POLICIES
-_PROJECT_ONLY = frozenset({"identity:create_application_credential"}) | policies_trusts.PROJECT_ONLY
+_PROJECT_ONLY = (
+    frozenset({"identity:create_application_credential", *policies_oauth.PROJECT_POLICIES})
+    | policies_trusts.PROJECT_ONLY
+)
 
 
 def allowed_scopes(rule: str) -> frozenset[str]:
@@ -187,5 +194,8 @@ class IdentityPolicy(Policy):
         return context.scope in allowed_scopes(rule) and super().allows(rule, context, target)
 
     def authorize(self, rule: str, context: Context, target: Target) -> None:
+        if payloads.SIGNED in context.methods:
+            # Whoever shows a signed request to a service mustn't get more out of it than that one request.
+            raise forbidden()
         if not self.allows(rule, context, target):
             raise forbidden(rule)

@@ -21,12 +21,14 @@ from onestack.identity.models import (
     Role,
     User,
 )
+from onestack.identity.models_access import AccessRule
 from onestack.identity.projects import check_immutable
 
 
 def remove_user(session: Session, cloud: Cloud, user: User) -> None:
     _forget_actor(session, "user", user.id)
     trusts.forget_users(session, [user.id])
+    forget_application_credentials(session, user.id)
     session.execute(sa.delete(Credential).where(Credential.user_id == user.id))
     BACKEND.remove_user(session, user)
     tokens.revoke(session, cloud, user_id=user.id)
@@ -39,6 +41,7 @@ def remove_group(session: Session, group: Group) -> None:
 
 
 def remove_role(session: Session, cloud: Cloud, role: Role) -> None:
+    """With it go the application credentials of whoever has it on their project."""
     lost = sa.exists().where(
         Assignment.role_id == role.id,
         Assignment.actor_type == "user",
@@ -79,6 +82,12 @@ def remove_domain(session: Session, cloud: Cloud, domain: Project) -> None:
     _forget_target(session, "domain", domain.id)
     _forget_projects(session, [domain.id])
     tokens.revoke(session, cloud, domain_id=domain.id)
+
+
+def forget_application_credentials(session: Session, user_id: str) -> None:
+    """A user who is deleted or disabled loses them for good, and the access rules as well."""
+    session.execute(sa.delete(ApplicationCredential).where(ApplicationCredential.user_id == user_id))
+    session.execute(sa.delete(AccessRule).where(AccessRule.user_id == user_id))
 
 
 def forget_credentials(session: Session, user_ids: list[str], project_id: str) -> None:

@@ -36,7 +36,10 @@ def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
 
 def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime | None]:
     """The ids that the payload gets, and until when they may be used (None: as long as any token)."""
-    parent, credential = proof.parent, proof.credential
+    parent, credential, granted = proof.parent, proof.credential, proof.access_token
+    if granted is not None:
+        # Whatever scope was asked for: the user let the consumer have this one.
+        return {"project_id": granted.project_id, "access_token_id": granted.id}, granted.expires_at
     if credential is not None:
         if proof.scope is not None:
             details = "Application credentials cannot request a scope."

@@ -13,6 +13,7 @@ def build(cloud: Cloud) -> dict[str, IdentityService]:
     """Both services; `cloud.authenticate` works from here on, for every service."""
     engine = Engine(cloud)
     cloud.authenticate = engine.tokens.authenticate
+    cloud.authenticate_late = engine.tokens.authenticate_late
     return {"identity": _service(cloud, engine), "identity-admin": _service(cloud, engine)}
 
 

@@ -22,12 +22,14 @@ from onestack.core import revision
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import Fault, Forbidden, NotFound
-from onestack.identity import accounts, assignments, catalog, trusts
+from onestack.identity import access_rules, accounts, assignments, catalog, trusts
 from onestack.identity.assignments import RoleRef
 from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import forbidden
 from onestack.identity.keys import KeyRepository, SigningKeys
 from onestack.identity.models import ApplicationCredential, Project, Revocation
+from onestack.identity.models_access import AccessRule
+from onestack.identity.models_oauth import AccessToken
 from onestack.identity.models_trusts import Trust
 from onestack.identity.payloads import Payload
 from onestack.identity.token_formats import FernetFormat, Format, JwsFormat
@@ -68,6 +70,7 @@ class Token(msgspec.Struct, kw_only=True):
     trust: Delegation | None = None
     consumer_id: str | None = None  # of the OAuth access token
     application_credential: dict[str, Any] | None = None
+    access_rules: list[AccessRule] = []  # of the application credential; empty: it may be used for everything
     context: Context | None = None
 
     @property
@@ -95,6 +98,13 @@ class Tokens:
         """Who a token is, or None. Called for every request of every service."""
         try:
             return self.validate(text).context
+        except Fault:
+            return None
+
+    def authenticate_late(self, text: str) -> Context | None:
+        """The same for a token that may have expired meanwhile, which a service hands on with its own."""
+        try:
+            return self.validate(text, allow_expired=True).context
         except Fault:
             return None
 
@@ -202,6 +212,17 @@ class Tokens:
             token.roles = assignments.roles_on_project(session, token.user.id, project)
         if token.payload.application_credential_id is not None:
             self._narrow(session, token, token.payload.application_credential_id)
+        elif token.payload.access_token_id is not None:
+            self._narrow_to_access_token(session, token, token.payload.access_token_id)
+
+    def _narrow_to_access_token(self, session: Session, token: Token, access_token_id: str) -> None:
+        """Only those of the user's roles that they let the consumer have."""
+        granted = session.get(AccessToken, access_token_id)
+        if granted is None or granted.user_id != token.user.id:
+            raise invalid()
+        given = {role.id for role in assignments.effective_roles(session, granted.role_ids)}
+        token.roles = [role for role in token.roles if role.id in given]
+        token.consumer_id = granted.consumer_id
 
     def _narrow(self, session: Session, token: Token, credential_id: str) -> None:
         """Only those of the user's roles that the application credential was given."""
@@ -215,6 +236,10 @@ class Tokens:
         token.application_credential = {
             "id": credential.id, "name": credential.name, "restricted": not credential.unrestricted,
         }  # fmt: skip
+        token.access_rules = access_rules.of_credentials(session, [credential.id]).get(credential.id, [])
+        if token.access_rules:
+            rendered = [access_rules.render(row) for row in token.access_rules]
+            token.application_credential["access_rules"] = rendered
 
     # The memory
 
@@ -341,5 +366,6 @@ def _context(token: Token) -> Context:
         expires_at=token.payload.expires_at,
         audit_ids=list(token.payload.audit_ids),
         methods=list(token.payload.methods),
+        access_rules=access_rules.compiled(token.access_rules) if token.access_rules else None,
         token_data=token,
     )

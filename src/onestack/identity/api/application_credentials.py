@@ -4,101 +4,139 @@ from __future__ import annotations
 
 import datetime
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.clock import micros
-from onestack.core.errors import BadRequest, Forbidden
+from onestack.core.errors import BadRequest, Forbidden, NotFound
 from onestack.core.http import Request
-from onestack.identity import checks, passwords, tokens
-from onestack.identity.api.common import collection, link, store
-from onestack.identity.dialect import duplicate, forbidden, not_found
+from onestack.identity import access_rules, assignments, checks, passwords, tokens
+from onestack.identity.api import delegation
+from onestack.identity.api.common import collection, filters, link, store
+from onestack.identity.dialect import duplicate, invalid_credential, not_found, wrong
 from onestack.identity.models import ApplicationCredential, Role
+from onestack.identity.models_access import AccessRule, UsedAccessRule
 
 _NOUN = "Application Credential"
-
-
-def _no_rules(value: Any) -> str | None:
-    return None if not value else "is not supported: access rules are not enforced by this cloud"
 
 
 def _roles(value: Any) -> str | None:
     if not isinstance(value, list):
         return "is not of type 'array'"
-    good = all(isinstance(item, dict) and any(isinstance(item.get(k), str) for k in ("id", "name")) for item in value)
-    return None if good else "is not valid: each item needs an id or a name"
+    good = all(
+        isinstance(item, dict) and len(item) == 1 and isinstance(item.get("id", item.get("name")), str)
+        for item in value
+    )  # fmt: skip
+    return None if good else "is not valid: each item needs an id or a name, and nothing else"
 
 
 FIELDS: dict[str, checks.Check] = {
+    "id": checks.text(),
     "name": checks.NAME,
     "description": checks.DESCRIPTION,
-    "secret": checks.text(null=True),
+    "secret": checks.text(0, passwords.MAX_LENGTH, null=True),
     "expires_at": checks.text(null=True),
+    "project_id": checks.text(),
+    "system": checks.text(null=True),
     "roles": _roles,
     "unrestricted": checks.flag(null=True),
-    "access_rules": _no_rules,
+    "access_rules": access_rules.check,
 }
 
 
-def _render(req: Request, session: Session, row: ApplicationCredential) -> dict[str, Any]:
-    roles = session.scalars(sa.select(Role).where(Role.id.in_(row.role_ids)).order_by(Role.name))
-    return {
+def render_application_credentials(
+    req: Request, session: Session, rows: Sequence[ApplicationCredential]
+) -> list[dict[str, Any]]:
+    role_ids = {role_id for row in rows for role_id in row.role_ids}
+    roles = {role.id: role for role in session.scalars(sa.select(Role).where(Role.id.in_(role_ids)))}
+    rules = access_rules.of_credentials(session, [row.id for row in rows])
+    return [_render(req, row, roles, rules.get(row.id, [])) for row in rows]
+
+
+def _render(
+    req: Request, row: ApplicationCredential, roles: dict[str, Role], rules: list[AccessRule]
+) -> dict[str, Any]:
+    shown = {
         "id": row.id,
         "name": row.name,
         "description": row.description,
         "project_id": row.project_id,
         "user_id": row.user_id,
         "system": None,
-        "roles": [{"id": role.id, "name": role.name, "domain_id": role.domain_id or None} for role in roles],
+        "roles": [_render_role(roles[role_id]) for role_id in row.role_ids if role_id in roles],
         "expires_at": micros(row.expires_at),
         "unrestricted": row.unrestricted,
         "links": {"self": link(req, "users", row.user_id, "application_credentials", row.id)},
+    }
+    if rules:
+        shown["access_rules"] = [access_rules.render(rule) for rule in rules]
+    return shown
+
+
+def _render_role(role: Role) -> dict[str, Any]:
+    return {
+        "id": role.id,
+        "name": role.name,
+        "domain_id": role.domain_id or None,
+        "description": role.description,
+        "options": role.options,
     }
 
 
 def index(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"user_id": user_id})
-    conditions = [ApplicationCredential.user_id == user_id]
-    name = req.get("name")
-    if name is not None:
-        conditions.append(ApplicationCredential.name == name)
+    delegation.refuse_trusts(req)
+    conditions = filters(req, {"name": ApplicationCredential.name})
+    query = (
+        sa.select(ApplicationCredential)
+        .where(ApplicationCredential.user_id == user_id, *conditions)
+        .order_by(ApplicationCredential.name)
+    )
     with req.cloud.db.read() as session:
-        rows = session.scalars(
-            sa.select(ApplicationCredential).where(*conditions).order_by(ApplicationCredential.name)
-        ).all()
-        return collection(req, "application_credentials", [_render(req, session, row) for row in rows])
+        rows = session.scalars(query).all()
+        return collection(req, "application_credentials", render_application_credentials(req, session, rows))
 
 
 def show(req: Request, user_id: str, credential_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return {"application_credential": _render(req, session, _load(req, session, user_id, credential_id))}
+        row = _load(req, session, user_id, credential_id)
+        return {"application_credential": render_application_credentials(req, session, [row])[0]}
 
 
 def create(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"user_id": user_id})
-    _unrestricted(req)
+    delegation.refuse_trusts(req)
+    delegation.refuse_restricted(req, "application credentials")
     value = checks.checked(req.body, "application_credential", FIELDS, ("name",))
+    checks.refuse_others(value, "application_credential", FIELDS)
     if req.ctx.project_id is None:
         raise Forbidden("An application credential is made with a token for the project that it is for.")
     secret = value.get("secret") or secrets.token_urlsafe(64)
     expires_at = _expiry(req, value.get("expires_at"))
-    hashed = passwords.hash_password(secret[: passwords.MAX_LENGTH])
+    hashed = passwords.hash_password(secret)
     with req.cloud.db.write() as session:
         row = ApplicationCredential(
-            id=req.cloud.ids.hex(), user_id=user_id, project_id=req.ctx.project_id, name=value["name"].strip(),
-            description=value.get("description"), secret_hash=hashed, role_ids=_chosen(req, value.get("roles") or []),
+            id=req.cloud.ids.hex(), user_id=user_id, project_id=req.ctx.project_id, name=value["name"],
+            description=value.get("description"), secret_hash=hashed,
+            role_ids=_chosen_roles(req, session, value.get("roles") or []),
             unrestricted=bool(value.get("unrestricted")), expires_at=expires_at,
         )  # fmt: skip
+        rules = access_rules.chosen(session, req.cloud, user_id, value.get("access_rules") or [])
         store(session, row, duplicate("application_credential", row.name))
-        return {"application_credential": _render(req, session, row) | {"secret": secret}}
+        session.add_all(UsedAccessRule(application_credential_id=row.id, access_rule_id=rule.id) for rule in rules)
+        session.flush()
+        shown = render_application_credentials(req, session, [row])[0]
+        return {"application_credential": shown | {"secret": secret}}
 
 
 def delete(req: Request, user_id: str, credential_id: str) -> None:
-    _unrestricted(req)
     with req.cloud.db.write() as session:
-        session.delete(_load(req, session, user_id, credential_id))
+        row = _load(req, session, user_id, credential_id)
+        delegation.refuse_restricted(req, "application credentials")
+        session.delete(row)
         tokens.changed(session)
 
 
@@ -106,45 +144,47 @@ def _load(req: Request, session: Session, user_id: str, credential_id: str) -> A
     """The owner is that of the credential, whatever user the URL names; without one, the URL's user may know that."""
     row = session.get(ApplicationCredential, credential_id)
     req.authorize({"user_id": row.user_id if row is not None else user_id})
+    delegation.refuse_trusts(req)
     if row is None:
         raise not_found(_NOUN, credential_id)
     return row
 
 
-def _unrestricted(req: Request) -> None:
-    credential = req.ctx.token_data.application_credential if req.ctx.token_data is not None else None
-    if credential is not None and credential["restricted"]:
-        raise forbidden(
-            "Using method 'application_credential' is not allowed for managing additional application credentials."
-        )
-
-
-def _chosen(req: Request, wanted: list[dict[str, Any]]) -> list[str]:
-    """Ids of the roles asked for, which must be among those of the caller's token; all of these by default."""
-    mine = req.ctx.token_data.roles
+def _chosen_roles(req: Request, session: Session, wanted: list[dict[str, str]]) -> list[str]:
+    """Ids of the roles asked for with those that they imply, all of which the caller's token must have; without a
+    wish, those of the token."""
+    mine = [role.id for role in req.ctx.token_data.roles]
     if not wanted:
-        return [role.id for role in mine]
-    chosen = []
-    for item in wanted:
-        field = "id" if "id" in item else "name"
-        role = next((role for role in mine if getattr(role, field) == item[field]), None)
-        if role is None:
-            raise BadRequest(
-                f"Invalid application credential: Could not find role assignment with role: {item[field]}."
-            )
-        chosen.append(role.id)
-    return chosen
+        return mine
+    named = [item["id"] if "id" in item else role_of_name(session, item["name"]) for item in wanted]
+    closure = assignments.closure(named, assignments.implications(session))
+    if not closure <= set(mine):
+        raise invalid_credential("Cannot create an application credential with unassigned role")
+    # Those that were asked for come first.
+    return list(dict.fromkeys([*named, *(role_id for role_id in mine if role_id in closure)]))
+
+
+def role_of_name(session: Session, name: str) -> str:
+    found = list(session.scalars(sa.select(Role.id).where(Role.name == name).limit(2)))
+    if not found:
+        raise NotFound(f"Role {name} is not defined")
+    if len(found) > 1:
+        raise BadRequest(
+            f"There are multiple role entities named '{name}'. Please use ID instead of names to resolve the ambiguity."
+        )
+    return found[0]
 
 
 def _expiry(req: Request, text: str | None) -> datetime.datetime | None:
-    if text is None:
+    """The time is in UTC, whether or not it ends in Z."""
+    if not text:
         return None
     try:
-        when = datetime.datetime.fromisoformat(text)
+        when = datetime.datetime.fromisoformat(text.removesuffix("Z"))
     except ValueError:
-        raise BadRequest(f"Invalid input for field 'expires_at': {text!r} is not a 'date-time'") from None
+        raise wrong("Timestamp not in expected format.") from None
     if when.tzinfo is not None:
         when = when.astimezone(datetime.UTC).replace(tzinfo=None)
     if when <= req.cloud.clock.now():
-        raise BadRequest("The 'expires_at' must not be before now.")
+        raise wrong("The 'expires_at' must not be before now.")
     return when

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
 
 import msgspec
@@ -13,22 +12,20 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity import checks
-from onestack.identity.api.common import collection, link, load, store
-from onestack.identity.dialect import conflict, expecting, forbidden
+from onestack.identity.api import delegation
+from onestack.identity.api.common import collection, filters, link, load, store
+from onestack.identity.dialect import conflict, expecting
 from onestack.identity.engine import engine
 from onestack.identity.models import Credential
 
-
-def _blob(value: Any) -> str | None:
-    return None if isinstance(value, str | dict) else "is not of type 'string'"
-
-
 FIELDS: dict[str, checks.Check] = {
-    "type": checks.text(1, 255),
-    "blob": _blob,
-    "user_id": checks.ID_OR_NULL,
-    "project_id": checks.ID_OR_NULL,
+    "type": checks.text(0, 255),
+    "blob": checks.text(),
+    "user_id": checks.text(0, 64),
+    "project_id": checks.text(0, 64, null=True),
 }
+# What says, in an EC2 key's blob, which token it was made with. It limits the key, so it stays as it is.
+_ORIGINS = ("trust_id", "app_cred_id", "access_token_id", "access_id")
 
 
 def render_credential(req: Request, row: Credential) -> dict[str, Any]:
@@ -43,24 +40,31 @@ def render_credential(req: Request, row: Credential) -> dict[str, Any]:
 
 
 def opened(req: Request, row: Credential) -> str:
-    return engine(req).credential_keys.decrypt(row.encrypted_blob.encode()).decode()
+    return engine(req).unseal(row.encrypted_blob)
 
 
-def seal(req: Request, blob: str) -> str:
-    return engine(req).credential_keys.encrypt(blob.encode(), req.cloud.clock.now()).decode()
+def id_of_access(access: str) -> str:
+    """EC2 keys are found by their access key, so its hash is their id."""
+    return hashlib.sha256(access.encode()).hexdigest()
+
+
+def origin(req: Request) -> dict[str, str]:
+    """What an EC2 key remembers of the delegated token that it is made with."""
+    found = {
+        "trust_id": req.ctx.trust_id,
+        "app_cred_id": delegation.application_credential_id(req),
+        "access_token_id": delegation.access_token_id(req),
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def index(req: Request) -> dict[str, Any]:
-    user_id, kind = req.get("user_id"), req.get("type")
-    own = {"target.credential.user_id": req.ctx.user_id}
-    req.authorize(own)
-    conditions = [Credential.user_id == user_id] if user_id is not None else []
-    if kind is not None:
-        conditions.append(Credential.type == kind)
-    # Who may list nobody's credentials sees their own.
-    if not req.allows("identity:list_credentials", {}):
+    req.authorize({} if req.ctx.system else {"target.credential.user_id": req.ctx.user_id})
+    conditions = filters(req, {"user_id": Credential.user_id, "type": Credential.type})
+    # Who may look at nobody's credentials sees their own.
+    if not req.allows("identity:get_credential", {}):
         conditions.append(Credential.user_id == req.ctx.user_id)
-    if delegated(req):
+    if delegation.is_delegated(req):
         conditions.append(Credential.project_id == req.ctx.project_id)
     with req.cloud.db.read() as session:
         rows = list(session.scalars(sa.select(Credential).where(*conditions).order_by(Credential.id)))
@@ -73,18 +77,22 @@ def show(req: Request, credential_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "credential", FIELDS, ("type", "blob"))
+    value = checks.checked(req.body, "credential", FIELDS, ("blob", "type", "user_id"))
     known, extra = checks.split(value, FIELDS)
-    user_id = known.get("user_id") or req.ctx.user_id
-    req.authorize({"target.credential.user_id": user_id})
-    check_delegation(req, known.get("project_id"))
-    blob = known["blob"] if isinstance(known["blob"], str) else msgspec.json.encode(known["blob"]).decode()
+    req.authorize({"target.credential.user_id": known["user_id"]})
+    project_id = known.get("project_id")
+    key, blob = req.cloud.ids.hex(), known["blob"]
+    if known["type"].lower() == "ec2":
+        if "project_id" not in known:
+            raise BadRequest("'project_id' is a required property")
+        delegation.refuse_restricted(req, "credentials")
+        content = _key(blob) | origin(req)
+        key, blob = id_of_access(content["access"]), blob if not origin(req) else msgspec.json.encode(content).decode()
+    delegation.check_project(req, project_id)
     row = Credential(
-        id=_id(req, known["type"], blob), user_id=user_id, project_id=known.get("project_id"), type=known["type"],
-        encrypted_blob=seal(req, blob), extra=extra,
+        id=key, user_id=known["user_id"], project_id=project_id, type=known["type"], extra=extra,
+        encrypted_blob=engine(req).seal(blob),
     )  # fmt: skip
-    if row.type == "ec2" and row.project_id is None:
-        raise expecting("project_id", "credential")
     with req.cloud.db.write() as session:
         store(session, row, conflict("credential", "Duplicate entry found with ID " + row.id))
     return {"credential": render_credential(req, row)}
@@ -96,18 +104,18 @@ def update(req: Request, credential_id: str) -> dict[str, Any]:
         value = checks.checked(req.body, "credential", FIELDS, change=True)
         checks.same_id(value, credential_id)
         known, extra = checks.split(value, FIELDS)
-        if known.get("user_id", row.user_id) != row.user_id:
-            # It may only be given away by whoever may also make one for the other.
-            req.authorize({"target.credential.user_id": known["user_id"]})
-            row.user_id = known["user_id"] or row.user_id
-        if "blob" in known:
-            blob = known["blob"] if isinstance(known["blob"], str) else msgspec.json.encode(known["blob"]).decode()
-            row.encrypted_blob = seal(req, blob)
+        if row.type.lower() == "ec2" and "blob" in known:
+            _check_origin(_key(opened(req, row)), _key(known["blob"]))
         row.type = known.get("type", row.type)
         row.project_id = known.get("project_id", row.project_id)
-        check_delegation(req, row.project_id)
-        if row.type == "ec2" and row.project_id is None:
+        row.user_id = known.get("user_id", row.user_id)
+        # It may only be given away by whoever may also make one for the other.
+        req.authorize({"target.credential.user_id": row.user_id})
+        delegation.check_project(req, row.project_id)
+        if row.type.lower() == "ec2" and row.project_id is None:
             raise expecting("project_id", "credential")
+        if "blob" in known:
+            row.encrypted_blob = engine(req).seal(known["blob"])
         row.extra = row.extra | extra
         return {"credential": render_credential(req, row)}
 
@@ -119,32 +127,24 @@ def delete(req: Request, credential_id: str) -> None:
 
 def _load(req: Request, session: Session, credential_id: str) -> Credential:
     row = load(req, session, Credential, credential_id, "credential")
-    check_delegation(req, row.project_id)
+    delegation.check_project(req, row.project_id)
     return row
 
 
-def delegated(req: Request) -> bool:
-    return req.ctx.token_data is not None and req.ctx.token_data.application_credential is not None
-
-
-def check_delegation(req: Request, project_id: str | None) -> None:
-    """A token of an application credential is for one project, and so are the secrets that it may touch."""
-    if delegated(req) and project_id != req.ctx.project_id:
-        raise forbidden("EC2 credential project does not match the project scope of the delegated token")
-
-
-def _id(req: Request, kind: str, blob: str) -> str:
-    """EC2 keys are found by their access key, so its hash is their id."""
-    if kind != "ec2":
-        return req.cloud.ids.hex()
+def _key(blob: str) -> dict[str, Any]:
+    """The content of an EC2 key's blob."""
     try:
-        content = json.loads(blob)
-    except ValueError:
+        content = msgspec.json.decode(blob)
+    except (msgspec.DecodeError, RecursionError):
         raise BadRequest("Invalid blob in credential") from None
-    if not isinstance(content, dict) or not isinstance(content.get("access"), str) or not content["access"]:
-        raise BadRequest("Invalid blob in credential")
-    return id_of_access(content["access"])
+    if not content or not isinstance(content, dict):
+        raise expecting("blob", "credential")
+    if not isinstance(content.get("access"), str):
+        raise expecting("access", "credential")
+    return content
 
 
-def id_of_access(access: str) -> str:
-    return hashlib.sha256(access.encode()).hexdigest()
+def _check_origin(old: dict[str, Any], new: dict[str, Any]) -> None:
+    for name in _ORIGINS:
+        if old.get(name) != new.get(name):
+            raise BadRequest(f"{name} can not be updated for credential")

@@ -11,10 +11,13 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.identity.api import credentials
+from onestack.identity.api import credentials, delegation
 from onestack.identity.api.common import collection, get_project, get_user, link, store, target
-from onestack.identity.dialect import conflict, not_found
+from onestack.identity.dialect import conflict, not_found, unauthorized
+from onestack.identity.engine import engine
 from onestack.identity.models import Credential
+
+_NOUN = "EC2 credential"
 
 
 def render_ec2(req: Request, row: Credential) -> dict[str, Any]:
@@ -24,7 +27,7 @@ def render_ec2(req: Request, row: Credential) -> dict[str, Any]:
         "tenant_id": row.project_id,
         "access": blob.get("access"),
         "secret": blob.get("secret"),
-        "trust_id": None,
+        "trust_id": blob.get("trust_id"),
         "links": {"self": link(req, "users", row.user_id, "credentials", "OS-EC2", str(blob.get("access")))},
     }
 
@@ -32,7 +35,7 @@ def render_ec2(req: Request, row: Credential) -> dict[str, Any]:
 def index(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"user_id": user_id})
     conditions = [Credential.user_id == user_id, Credential.type == "ec2"]
-    if credentials.delegated(req):
+    if delegation.is_delegated(req):
         conditions.append(Credential.project_id == req.ctx.project_id)
     with req.cloud.db.read() as session:
         get_user(session, user_id)
@@ -47,18 +50,19 @@ def show(req: Request, user_id: str, access: str) -> dict[str, Any]:
 
 def create(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"target.credential.user_id": user_id})
+    delegation.refuse_restricted(req, "application credentials")
     project_id = req.body.get("tenant_id")
     if not isinstance(project_id, str):
         raise BadRequest("'tenant_id' is a required property")
-    credentials.check_delegation(req, project_id)
     access, secret = req.cloud.ids.hex(), secrets.token_hex(16)
-    blob = msgspec.json.encode({"access": access, "secret": secret, "trust_id": None}).decode()
+    blob: dict[str, Any] = {"access": access, "secret": secret, "trust_id": None} | credentials.origin(req)
     with req.cloud.db.write() as session:
         get_user(session, user_id)
         get_project(session, project_id)
+        delegation.check_project(req, project_id, _NOUN)
         row = Credential(
             id=credentials.id_of_access(access), user_id=user_id, project_id=project_id, type="ec2",
-            encrypted_blob=credentials.seal(req, blob), extra={},
+            encrypted_blob=engine(req).seal(msgspec.json.encode(blob).decode()), extra={},
         )  # fmt: skip
         store(session, row, conflict("credential", f"Duplicate entry found with ID {row.id}"))
         return {"credential": render_ec2(req, row)}
@@ -70,10 +74,13 @@ def delete(req: Request, user_id: str, access: str) -> None:
 
 
 def _load(req: Request, session: Session, user_id: str, access: str) -> Credential:
-    """The owner is that of the credential; under another user's URL it isn't found."""
+    """The owner is that of the credential, whatever user the URL names."""
     row = session.get(Credential, credentials.id_of_access(access))
-    req.authorize(target(credential=row) if row is not None else {"target.credential.user_id": user_id})
-    if row is None or row.type != "ec2" or row.user_id != user_id:
-        raise not_found("credential", access)
-    credentials.check_delegation(req, row.project_id)
+    if row is None:
+        raise not_found("credential", credentials.id_of_access(access))
+    req.authorize(target(credential=row))
+    get_user(session, user_id)
+    if row.type != "ec2":
+        raise unauthorized()
+    delegation.check_project(req, row.project_id, _NOUN)
     return row

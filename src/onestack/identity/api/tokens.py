@@ -51,10 +51,20 @@ def _subject(req: Request) -> Token:
         # Keystone looks at the subject first: whoever has a valid token of their own is told that it is none.
         req.authorize({"target.token.user_id": req.ctx.user_id})
         raise
+    if token.access_rules and not _knows_access_rules(req):
+        # Whoever doesn't look at the rules must not take the token for one without.
+        raise tokens.invalid()
     # With a trust two users have to do with it: the one who got it, and the one that it speaks for.
     owner = token.user.id if token.user.id == req.ctx.user_id else token.payload.user_id
     req.authorize({"target.token.user_id": owner, "target.token.user.domain.id": token.user.domain_id})
     return token
+
+
+def _knows_access_rules(req: Request) -> bool:
+    try:
+        return float(req.header("OpenStack-Identity-Access-Rules") or 0) >= 1.0
+    except ValueError:
+        return False
 
 
 def render_token(req: Request, token: Token) -> dict[str, Any]:
@@ -81,6 +91,8 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
         if req.get("nocatalog") is None:
             user_id = token.user.id if token.trust is None else token.trust.trustor_user_id
             shown["catalog"] = engine(req).tokens.catalog(user_id, payload.project_id)
+    if token.consumer_id is not None:
+        shown["OS-OAUTH1"] = {"access_token_id": payload.access_token_id, "consumer_id": token.consumer_id}
     if token.application_credential is not None:
         shown["application_credential"] = token.application_credential
     return {"token": shown}

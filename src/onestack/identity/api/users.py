@@ -198,6 +198,8 @@ def update(req: Request, user_id: str) -> dict[str, Any]:
             BACKEND.set_password(session, req.cloud, row, hashed)
         if known.get("password") is not None or (row.enabled and known.get("enabled") is False):
             tokens.revoke(session, req.cloud, user_id=row.id)
+        if row.enabled and known.get("enabled") is False:
+            removal.forget_application_credentials(session, row.id)
         _set_enabled(req, row, known.get("enabled"))
         row.extra = row.extra | extra
         BACKEND.save_user(session, row)

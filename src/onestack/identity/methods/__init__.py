@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onestack.identity.methods import application_credential, password, token, totp
+from onestack.identity.methods import application_credential, oauth1, password, token, totp
 from onestack.identity.methods.base import Method
 
 METHODS: dict[str, Method] = {
@@ -10,4 +10,5 @@ METHODS: dict[str, Method] = {
     "token": token.prove,
     "application_credential": application_credential.prove,
     "totp": totp.prove,
+    "oauth1": oauth1.prove,
 }

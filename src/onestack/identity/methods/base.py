@@ -14,6 +14,7 @@ from onestack.core.http import Request
 if TYPE_CHECKING:
     from onestack.identity.engine import Engine
     from onestack.identity.models import ApplicationCredential
+    from onestack.identity.models_oauth import AccessToken
     from onestack.identity.tokens import Token
 
 
@@ -29,6 +30,7 @@ class Proof:
     methods: list[str] = field(default_factory=list)
     parent: Token | None = None  # the token that was shown
     credential: ApplicationCredential | None = None  # the application credential that was shown
+    access_token: AccessToken | None = None  # the OAuth access token that the request was signed with
     # What must be written so that the token may be given, e.g. that a code is used up. Run in one transaction after
     # everything else has been found good; a Fault of any of them is the answer, and nothing is written then.
     on_success: list[Callable[[Session], None]] = field(default_factory=list)
