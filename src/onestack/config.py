@@ -66,6 +66,14 @@ class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     fake_hosts: int = 1  # how many hosts one agent plays with the fake hypervisor
 
 
+class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[identity]` table."""
+
+    limit_model: Literal["flat", "strict_two_level"] = "flat"  # how the unified limits of a tree of projects hold
+    # What a project sees whose endpoint filters leave nothing: the whole catalog, or an empty one.
+    return_all_endpoints_if_no_filter: bool = True
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. `state` is where the cloud lives; all paths below derive from it."""
 

@@ -13,7 +13,9 @@ from onestack.identity.models import Project
 MAX_DEPTH = 5  # Keystone's max_project_tree_depth: projects below a domain, one below the other
 
 
-def place(session: Session, domain_id: str | None, parent_id: str | None, default_domain: str) -> tuple[str, str]:
+def place(
+    session: Session, domain_id: str | None, parent_id: str | None, default_domain: str, max_depth: int = MAX_DEPTH
+) -> tuple[str, str]:
     """(domain id, parent id) of a new project from what the client gave. Raises BadRequest or Forbidden."""
     if parent_id is None:
         domain = session.get(Project, domain_id or default_domain)
@@ -27,7 +29,7 @@ def place(session: Session, domain_id: str | None, parent_id: str | None, defaul
     if domain_id is not None and domain_id != home:
         raise BadRequest(f"Invalid domain: project and its parent {parent_id} must be in the same domain.")
     above = [parent_id] + [key for kind, key in assignments.ancestors(session, parent) if kind == "project"]
-    if not parent.is_domain and len(above) >= MAX_DEPTH:
+    if not parent.is_domain and len(above) >= max_depth:
         raise Forbidden(f"Max hierarchy depth reached for {parent_id} branch.")
     if disabled(session, above):
         raise Forbidden(f"cannot create a project in a branch containing a disabled project: {parent_id}")

@@ -17,6 +17,7 @@ from onestack.identity.models import (
     Role,
     User,
 )
+from onestack.identity.models_limits import Limit
 
 
 def remove_user(session: Session, cloud: Cloud, user: User) -> None:
@@ -74,6 +75,7 @@ def _forget_project(session: Session, cloud: Cloud, project: Project) -> None:
     _forget_target(session, "project", project.id)
     trusts.forget_project(session, project.id)
     session.execute(sa.delete(Credential).where(Credential.project_id == project.id))
+    session.execute(sa.delete(Limit).where(sa.or_(Limit.project_id == project.id, Limit.domain_id == project.id)))
     session.execute(sa.update(User).where(User.default_project_id == project.id).values(default_project_id=None))
     session.delete(project)
     session.flush()

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request, Response
-from onestack.identity import assignments, checks, projects, removal, tokens
+from onestack.identity import assignments, checks, limits, projects, removal, tokens
 from onestack.identity.api import domains
 from onestack.identity.api.common import (
     DEFAULT_DOMAIN,
@@ -25,6 +25,7 @@ from onestack.identity.api.common import (
     page,
     store,
 )
+from onestack.identity.api.limits import render_limit
 from onestack.identity.dialect import conflict, not_found
 from onestack.identity.models import NO_DOMAIN, Project, ProjectTag
 
@@ -124,7 +125,12 @@ def _visible(req: Request, session: Session, ids: list[str]) -> list[dict[str, A
     """Those of `ids` that the caller has a role on: a tree doesn't tell about the others."""
     own = {project.id for project in assignments.projects_of(session, req.ctx.user_id)}
     rows = list(session.scalars(sa.select(Project).where(Project.id.in_(own.intersection(ids))).order_by(Project.name)))
-    return [{"project": shown} for shown in render_projects(req, session, rows)]
+    shown = render_projects(req, session, rows)
+    if is_true(req, "include_limits"):
+        found = limits.of_projects(session, [row.id for row in rows])
+        for project in shown:
+            project["limits"] = [render_limit(req, row, base) for row, base in found.get(project["id"], [])]
+    return [{"project": project} for project in shown]
 
 
 def _add_parents(req: Request, session: Session, row: Project, shown: dict[str, Any]) -> None:
@@ -175,7 +181,9 @@ def create(req: Request) -> dict[str, Any]:
         else:
             ctx = req.ctx
             default = ctx.domain_id or ctx.project_domain_id or DEFAULT_DOMAIN
-            domain_id, parent_id = projects.place(session, known.get("domain_id"), known.get("parent_id"), default)
+            domain_id, parent_id = projects.place(
+                session, known.get("domain_id"), known.get("parent_id"), default, _depth(req)
+            )
         row = Project(
             id=req.cloud.ids.hex(), domain_id=domain_id, parent_id=parent_id, name=known["name"].strip(),
             description=known.get("description") or "", enabled=known.get("enabled", True), is_domain=is_domain,
@@ -184,6 +192,12 @@ def create(req: Request) -> dict[str, Any]:
         store(session, row, _same_name(row))
         _set_tags(session, row.id, known.get("tags", []))
         return {"project": render_project(req, row, sorted(known.get("tags", [])))}
+
+
+def _depth(req: Request) -> int:
+    """How many projects may stand below each other: the model of the unified limits may want fewer than usual."""
+    wanted = limits.MODELS[req.cloud.settings.identity.limit_model].max_depth
+    return projects.MAX_DEPTH if wanted is None else min(projects.MAX_DEPTH, wanted)
 
 
 def update(req: Request, project_id: str) -> dict[str, Any]:
