@@ -69,9 +69,16 @@ class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[identity]` table."""
 
-    limit_model: Literal["flat", "strict_two_level"] = "flat"  # how the unified limits of a tree of projects hold
+    limit_enforcement_model: Literal["flat", "strict_two_level"] = "flat"  # of unified limits in a tree of projects
     # What a project sees whose endpoint filters leave nothing: the whole catalog, or an empty one.
     return_all_endpoints_if_no_filter: bool = True
+
+
+class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[security_compliance]` table; names and defaults are Keystone's. None: off."""
+
+    password_regex: str | None = None
+    password_regex_description: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -91,6 +98,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     identity: Identity = msgspec.field(default_factory=Identity)
     network: Network = msgspec.field(default_factory=Network)
     compute: Compute = msgspec.field(default_factory=Compute)
+    security_compliance: SecurityCompliance = msgspec.field(default_factory=SecurityCompliance)
 
     @property
     def root(self) -> Path:

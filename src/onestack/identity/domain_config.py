@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.config import SecurityCompliance
 from onestack.core.errors import Forbidden, NotFound
 
 # Group → option → default. Anybody who may look sees these.
@@ -153,7 +154,7 @@ def defaults(group: str | None, option: str | None) -> dict[str, Any]:
     return {option: OPTIONS[group][option]}
 
 
-def security_compliance(rules: dict[str, Any], own: bool, option: str | None) -> dict[str, Any]:
+def security_compliance(rules: SecurityCompliance, own: bool, option: str | None) -> dict[str, Any]:
     """The rules for passwords that users may know, of the default domain only (`own`). Raises Forbidden."""
     if not own:
         raise invalid(
@@ -166,5 +167,5 @@ def security_compliance(rules: dict[str, Any], own: bool, option: str | None) ->
             "allowed."
         )
     if option is not None:
-        return {option: rules.get(option)}
-    return {SECURITY: {name: rules.get(name) for name in _SECURITY_OPTIONS}}
+        return {option: getattr(rules, option)}
+    return {SECURITY: {name: getattr(rules, name) for name in _SECURITY_OPTIONS}}

@@ -19,7 +19,8 @@ from onestack.identity.models_domain_config import DomainOption
 def show(req: Request, domain_id: str, group: str | None = None, option: str | None = None) -> dict[str, Any]:
     if group == domain_config.SECURITY:
         req.authorize(rule="identity:get_security_compliance_domain_config")
-        return {"config": _security(domain_id, option)}
+        rules = req.cloud.settings.security_compliance
+        return {"config": domain_config.security_compliance(rules, domain_id == DEFAULT_DOMAIN, option)}
     req.authorize()
     domain_config.check_names(group, option)
     with req.cloud.db.read() as session:
@@ -27,10 +28,6 @@ def show(req: Request, domain_id: str, group: str | None = None, option: str | N
     if not found:
         raise domain_config.missing(domain_id, group, option)
     return {"config": found[group] if group and option else found}
-
-
-def _security(domain_id: str, option: str | None) -> dict[str, Any]:
-    return domain_config.security_compliance({}, domain_id == DEFAULT_DOMAIN, option)
 
 
 def create(req: Request, domain_id: str) -> Response:

@@ -50,7 +50,7 @@ def render_limit(req: Request, row: Limit, base: RegisteredLimit) -> dict[str, A
 
 
 def model(req: Request) -> dict[str, Any]:
-    found = limits.MODELS[req.cloud.settings.identity.limit_model]
+    found = limits.MODELS[req.cloud.settings.identity.limit_enforcement_model]
     return {"model": {"name": found.name, "description": found.description}}
 
 
@@ -103,7 +103,7 @@ def create(req: Request) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         limits.check_references(session, values, "limit")
         owners = limits.check_owners(session, values)
-        limits.check_hierarchy(session, req.cloud.settings.identity.limit_model, values, owners)
+        limits.check_hierarchy(session, req.cloud.settings.identity.limit_enforcement_model, values, owners)
         bases = limits.registered(session, {limits.key_of(value) for value in values})
         made = []
         for value in values:
@@ -135,7 +135,7 @@ def update(req: Request, limit_id: str) -> dict[str, Any]:
             "domain_id": row.domain_id or None,
         }]  # fmt: skip
         owners = limits.check_owners(session, wanted)
-        limits.check_hierarchy(session, req.cloud.settings.identity.limit_model, wanted, owners)
+        limits.check_hierarchy(session, req.cloud.settings.identity.limit_enforcement_model, wanted, owners)
         return {"limit": render_limit(req, row, base)}
 
 

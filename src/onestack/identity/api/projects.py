@@ -196,7 +196,7 @@ def create(req: Request) -> dict[str, Any]:
 
 def _depth(req: Request) -> int:
     """How many projects may stand below each other: the model of the unified limits may want fewer than usual."""
-    wanted = limits.MODELS[req.cloud.settings.identity.limit_model].max_depth
+    wanted = limits.MODELS[req.cloud.settings.identity.limit_enforcement_model].max_depth
     return projects.MAX_DEPTH if wanted is None else min(projects.MAX_DEPTH, wanted)
 
 
