@@ -109,9 +109,12 @@ def check_unreferenced(session: Session, row: RegisteredLimit) -> None:
     """A default stays as it is while there are limits of projects or domains for it. Raises Forbidden."""
     query = sa.select(Limit.id).where(Limit.registered_limit_id == row.id).limit(1)
     if session.execute(query).first() is not None:
-        raise Forbidden(
-            f"Unable to update or delete registered limit {row.id} because there are project limits associated with it."
-        )
+        raise referenced(row)
+
+
+def referenced(row: RegisteredLimit) -> Forbidden:
+    words = "because there are project limits associated with it."
+    return Forbidden(f"Unable to update or delete registered limit {row.id} {words}")
 
 
 def check_unused(session: Session, noun: str, column: Any, ids: Iterable[str]) -> None:

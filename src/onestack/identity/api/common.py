@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from onestack.identity.dialect import not_found
 from onestack.identity.models import NO_DOMAIN, Base, Group, Project, Role, User
 
 Row = TypeVar("Row", bound=Base)
+Item = TypeVar("Item")
 DEFAULT_DOMAIN = "default"
 
 
@@ -67,6 +68,34 @@ def filters(req: Request, columns: Mapping[str, Any], flags: tuple[str, ...] = (
             subject = sa.func.lower(column) if lower else column
             found.append(_COMPARISONS[how.removeprefix("i")](subject, value.lower() if lower else value))
     return found
+
+
+def select(req: Request, rows: Iterable[Item], attributes: Mapping[str, str]) -> list[Item]:
+    """The same of rows that aren't in a table: query parameter → attribute."""
+    found = list(rows)
+    for key, value in req.query:
+        name, _, how = key.partition("__")
+        attribute = attributes.get(name)
+        compare = _TESTS.get(how.removeprefix("i"))
+        if attribute is None or compare is None or (how and not value):
+            continue
+        ignore = how.startswith("i")
+        wanted = value.lower() if ignore else value
+        found = [row for row in found if compare(_text(getattr(row, attribute), ignore), wanted)]
+    return found
+
+
+def _text(value: Any, lower: bool) -> str:
+    text = value if isinstance(value, str) else ""
+    return text.lower() if lower else text
+
+
+_TESTS: dict[str, Callable[[str, str], bool]] = {
+    "": str.__eq__,
+    "contains": str.__contains__,
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+}
 
 
 def page(

@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from onestack.core.http import Request, Response
 from onestack.identity import domain_config
-from onestack.identity.api.common import DEFAULT_DOMAIN, get_domain
+from onestack.identity.api.common import DEFAULT_DOMAIN, get_domain, store
+from onestack.identity.dialect import conflict
 from onestack.identity.domain_config import Config
 from onestack.identity.engine import engine
 from onestack.identity.models_domain_config import DomainOption
@@ -104,4 +105,4 @@ def _write(req: Request, session: Session, domain_id: str, config: Config) -> No
             else:
                 row.value = value
             session.add(row)
-    session.flush()
+    store(session, None, conflict("domain config", "Duplicate entry"))

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, tokens
-from onestack.identity.api.common import collection, get, link
+from onestack.identity.api.common import collection, get, link, select
 from onestack.identity.catalog import EndpointRow
 from onestack.identity.dialect import expecting, not_found
 from onestack.identity.models import Endpoint, Region
@@ -22,6 +22,7 @@ FIELDS: dict[str, checks.Check] = {
     "url": checks.URL,
     "enabled": checks.flag(),
 }
+_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id", "region": "region_id"}
 
 
 def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]:
@@ -39,11 +40,7 @@ def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = catalog.endpoints(session, req.cloud.settings)
-    for name, attribute in (("interface",) * 2, ("service_id",) * 2, ("region_id",) * 2, ("region", "region_id")):
-        wanted = req.get(name)
-        if wanted is not None:
-            rows = [row for row in rows if getattr(row, attribute) == wanted]
+        rows = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
     return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
 
 

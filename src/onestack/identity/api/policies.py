@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_policy
-from onestack.identity.api.common import collection, filters, get, link
+from onestack.identity.api.common import collection, filters, get, link, store
 from onestack.identity.api.endpoints import get_endpoint, render_endpoint
 from onestack.identity.api.services import get_service
+from onestack.identity.dialect import conflict
 from onestack.identity.models import Region
 from onestack.identity.models_catalog import NONE, PolicyAssociation, PolicyDocument
 
@@ -99,9 +100,11 @@ def associate(req: Request, policy_id: str, **where: str) -> None:
     """In the place of any other policy that was associated there."""
     with req.cloud.db.write() as session:
         endpoint_id, service_id, region_id = _place(req, session, policy_id, where)
-        session.merge(
-            PolicyAssociation(endpoint_id=endpoint_id, service_id=service_id, region_id=region_id, policy_id=policy_id)
-        )
+        row = PolicyAssociation(
+            endpoint_id=endpoint_id, service_id=service_id, region_id=region_id, policy_id=policy_id
+        )  # fmt: skip
+        session.merge(row)
+        store(session, None, conflict("policy association", "Duplicate entry"))
 
 
 def dissociate(req: Request, policy_id: str, **where: str) -> None:

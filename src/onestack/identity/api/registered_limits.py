@@ -90,3 +90,4 @@ def delete(req: Request, registered_limit_id: str) -> None:
         row = limits.get(session, RegisteredLimit, registered_limit_id)
         limits.check_unreferenced(session, row)
         session.delete(row)
+        store(session, None, limits.referenced(row))

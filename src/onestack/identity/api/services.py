@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, endpoint_policy, limits, tokens
-from onestack.identity.api.common import collection, get, link
+from onestack.identity.api.common import collection, get, link, select
 from onestack.identity.catalog import ServiceRow
 from onestack.identity.dialect import not_found
 from onestack.identity.models import CatalogService, Endpoint
@@ -39,11 +39,7 @@ def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, 
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = catalog.services(session)
-    for name in ("type", "name"):
-        wanted = req.get(name)
-        if wanted is not None:
-            rows = [row for row in rows if getattr(row, name) == wanted]
+        rows = select(req, catalog.services(session), {"type": "type", "name": "name"})
     return collection(req, "services", [render_service(req, row) for row in rows])
 
 
