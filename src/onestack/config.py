@@ -54,6 +54,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     totp_previous_windows: int = 1  # how many codes of 30 seconds before the current one are taken as well
     totp_single_use: bool = False  # refuse a code that was used already (RFC 6238, 5.2); Keystone doesn't
     max_redelegation_count: int = 3  # how many times a trust can be handed on
+    limit_enforcement_model: Literal["flat", "strict_two_level"] = "flat"  # of unified limits in a tree of projects
+    # What a project sees whose endpoint filters leave nothing: the whole catalog, or an empty one.
+    return_all_endpoints_if_no_filter: bool = True
 
 
 class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,14 +67,6 @@ class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     disk_allocation_ratio: float = 1.0
     reserved_host_memory_mb: int = 512
     fake_hosts: int = 1  # how many hosts one agent plays with the fake hypervisor
-
-
-class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The `[identity]` table."""
-
-    limit_enforcement_model: Literal["flat", "strict_two_level"] = "flat"  # of unified limits in a tree of projects
-    # What a project sees whose endpoint filters leave nothing: the whole catalog, or an empty one.
-    return_all_endpoints_if_no_filter: bool = True
 
 
 class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
