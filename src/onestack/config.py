@@ -62,6 +62,9 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     project_name_url_safe: Literal["off", "new", "strict"] = "off"
     domain_name_url_safe: Literal["off", "new", "strict"] = "off"
     list_limit: int | None = None  # how many items a list has when the client names no limit
+    limit_enforcement_model: Literal["flat", "strict_two_level"] = "flat"  # of unified limits in a tree of projects
+    # What a project sees whose endpoint filters leave nothing: the whole catalog, or an empty one.
+    return_all_endpoints_if_no_filter: bool = True
 
 
 class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

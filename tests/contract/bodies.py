@@ -88,6 +88,30 @@ IDENTITY: Bodies = {
 for _noun in ("domain", "project", "user", "group", "role", "service", "endpoint", "region", "credential"):
     _values = IDENTITY[("identity", "POST", f"/v3/{_noun}s")][-1]
     IDENTITY[("identity", "PATCH", f"/v3/{_noun}s/{{{_noun}_id}}")] = [_values, {_noun: {"description": "x"}}]
+_LIMIT = {"service_id": "$limited_service_id", "resource_name": "disks", "description": "", "region_id": None}
+_GROUP = {"name": "g", "description": "", "filters": {"interface": "public", "region_id": "$region_id"}}
+_OPTIONS = {"url": "ldap://h", "password": "x", "page_size": 1}
+IDENTITY |= {
+    ("identity", "POST", "/v3/registered_limits"): [
+        {"registered_limits": [_LIMIT | {"resource_name": "r", "default_limit": 5}]},
+    ],
+    ("identity", "PATCH", "/v3/registered_limits/{registered_limit_id}"): [
+        {"registered_limit": _LIMIT | {"default_limit": -1}},
+    ],
+    ("identity", "POST", "/v3/limits"): [
+        {"limits": [_LIMIT | {"resource_limit": 5, "project_id": "$project_id"},
+                    _LIMIT | {"resource_limit": 6, "domain_id": _DOMAIN}]},
+    ],
+    ("identity", "PATCH", "/v3/limits/{limit_id}"): [{"limit": {"resource_limit": 7, "description": ""}}],
+    ("identity", "PUT", "/v3/domains/{domain_id}/config"): [{"config": {"ldap": _OPTIONS}}],
+    ("identity", "PATCH", "/v3/domains/{domain_id}/config"): [{"config": {"ldap": _OPTIONS}}],
+    ("identity", "PATCH", "/v3/domains/{domain_id}/config/{group}"): [{"config": {"ldap": _OPTIONS}}],
+    ("identity", "PATCH", "/v3/domains/{domain_id}/config/{group}/{option}"): [{"config": {"url": "ldap://h"}}],
+    ("identity", "POST", "/v3/OS-EP-FILTER/endpoint_groups"): [{"endpoint_group": _GROUP}],
+    ("identity", "PATCH", "/v3/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}"): [{"endpoint_group": _GROUP}],
+    ("identity", "POST", "/v3/policies"): [{"policy": {"type": "t", "blob": "{}"}}],
+    ("identity", "PATCH", "/v3/policies/{policy_id}"): [{"policy": {"type": "t", "blob": "{}"}}],
+}  # fmt: skip
 IDENTITY[("identity", "PUT", "/v3/regions/{region_id}")] = [{"region": {"description": ""}}]
 
 _IMAGE = "/v2/images/{image_id}"
@@ -331,6 +355,7 @@ _PARAMETERS = (
     ("identity", "/groups/{actor_id}", "actor_id", "$group_id"), ("identity", "", "actor_id", "$user_id"),
     ("identity", "/application_credentials/", "credential_id", "$application_credential_id"),
     ("identity", "/OS-TRUST/", "role_id", "$member_role"),
+    ("identity", "/config", "group", "ldap"), ("identity", "/config", "option", "url"),
     ("identity", "", "tag", "t"), ("image", "/schemas/metadefs/", "name", "object"),
     ("image", "/schemas/", "name", "image"),
     ("image", "", "object_name", "own-object"), ("image", "", "property_name", "own-property"),

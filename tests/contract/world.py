@@ -168,6 +168,7 @@ class World:
         self.tokens["domain"] = self.token("admin", admin, {"domain": {"id": "default"}})
         self._people()
         self._identity()
+        self._around_the_catalog()
         self._networks()
         self._image()
         self._compute()
@@ -236,6 +237,32 @@ class World:
         trust = {"trustor_user_id": ids["ann"], "trustee_user_id": ids["rob"], "project_id": ids["alpha"],
                  "impersonation": True, "roles": [{"id": ids["member_role"]}], "note": MARK}  # fmt: skip
         ids["trust_id"] = self.ask("identity", "POST", "/v3/OS-TRUST/trusts", {"trust": trust}, "member")["trust"]["id"]
+
+    def _around_the_catalog(self) -> None:
+        ids = self.ids
+        nova = self.ask("identity", "GET", "/v3/services?type=compute")["services"][0]["id"]
+        limits = [{"service_id": nova, "resource_name": name, "default_limit": 5} for name in ("cores", "disks")]
+        made = self.ask("identity", "POST", "/v3/registered_limits", {"registered_limits": limits})
+        ids["registered_limit_id"] = made["registered_limits"][1]["id"]
+        limit = {"service_id": nova, "resource_name": "cores", "resource_limit": 3, "project_id": ids["alpha"]}
+        made = self.ask("identity", "POST", "/v3/limits", {"limits": [limit | {"description": MARK}]})
+        ids["limit_id"], ids["limited_service_id"] = made["limits"][0]["id"], nova
+        options = {"config": {"ldap": {"url": f"ldap://{MARK}", "password": MARK}}}
+        self.ask("identity", "PUT", f"/v3/domains/{ids['domain_id']}/config", options)
+        filters = {"service_id": ids["service_id"]}
+        ids["endpoint_group_id"] = self._make(
+            "endpoint_group", "OS-EP-FILTER/endpoint_groups", name=MARK, filters=filters
+        )  # fmt: skip
+        ids["policy_id"] = self._make("policy", "policies", type="text/plain", blob=MARK)
+        association = f"/v3/policies/{ids['policy_id']}/OS-ENDPOINT-POLICY"
+        for path in (
+            f"/v3/OS-EP-FILTER/endpoint_groups/{ids['endpoint_group_id']}/projects/{ids['alpha']}",
+            f"/v3/OS-EP-FILTER/projects/{ids['alpha']}/endpoints/{ids['endpoint_id']}",
+            f"{association}/endpoints/{ids['endpoint_id']}",
+            f"{association}/services/{ids['service_id']}",
+            f"{association}/services/{ids['service_id']}/regions/{ids['region_id']}",
+        ):
+            self.ask("identity", "PUT", path)
 
     def _neutron(self, kind: str, plural: str = "", as_: str = "member", **values: Any) -> dict[str, Any]:
         body = self.ask("network", "POST", f"/v2.0/{plural or kind + 's'}", {kind: values}, as_)

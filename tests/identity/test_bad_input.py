@@ -18,15 +18,18 @@ FIELDS = [
     "default_project_id", "is_domain", "type", "blob", "user_id", "project_id", "url", "interface", "region",
     "region_id", "service_id", "parent_region_id", "roles", "secret", "expires_at", "unrestricted", "access_rules",
     "identity", "scope", "original_password", "explicit_domain_id",
+    "resource_name", "default_limit", "resource_limit", "filters", "ldap",
 ]  # fmt: skip
 KEYS = ["user", "project", "domain", "group", "role", "service", "endpoint", "region", "credential",
-        "application_credential", "auth", "tags"]  # fmt: skip
+        "application_credential", "auth", "tags", "endpoint_group", "policy", "config", "limit", "registered_limit",
+        "limits", "registered_limits"]  # fmt: skip
 QUERIES = [
     "", "?name=x", "?name__contains=%25", "?name__icontains=A", "?enabled=maybe", "?limit=0", "?limit=x", "?limit=1",
     "?marker=none", "?limit=99999999999999999999", "?domain_id=%00", "?effective&include_names",
     "?user.id=x&group.id=y",
     "?scope.project.id=x&include_subtree", "?password_expires_at=lt:x", "?password_expires_at=xx:2026-01-01",
-    "?tags=a,b&not-tags-any=c", "?parents_as_list&parents_as_ids", "?subtree_as_list", "?is_domain=1", "?%ff=%ff",
+    "?tags=a,b&not-tags-any=c", "?parents_as_list&parents_as_ids", "?subtree_as_list",
+    "?subtree_as_list&include_limits", "?type__icontains=%E2%82%AC", "?is_domain=1", "?%ff=%ff",
 ]  # fmt: skip
 
 
@@ -53,7 +56,8 @@ def test_no_odd_request_breaks_anything(keystone, seed):
                 if chance.random() < 0.5:
                     value["name"] = f"n{chance.random()}"
                 keys = [key for key in KEYS if f"/{key}s" in route.path] or KEYS
-                more["json"] = {chance.choice(keys): chance.choice([value, value, value, chance.choice(ODD)])}
+                odd = chance.choice([value, value, value, [value], [value, value], chance.choice(ODD)])
+                more["json"] = {chance.choice(keys): odd}
             url = path(route.path, usable, chance) + chance.choice(QUERIES)
             answer = client.request(route.method, url, as_=admin, **more)
             assert answer.status_code < 500, (route.method, url, more, answer.text)

@@ -336,3 +336,92 @@ def test_ec2_keys(keystone):
     assert keystone.client.delete(f"{path}/{key['access']}", as_=keystone.demo).status_code == 204
     assert keystone.client.get(f"{path}/{key['access']}", as_=keystone.demo).status_code == 404
     assert keystone.client.get(f"{theirs}/{key['access']}", as_=keystone.demo).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("type=compute", {"nova"}),
+        ("type__contains=omput", {"nova"}),
+        ("type__icontains=OMPUT", {"nova"}),
+        ("type__contains=OMPUT", set()),
+        ("name__startswith=no", {"nova"}),
+        ("name__endswith=tron", {"neutron"}),
+        ("type=compute&name=neutron", set()),
+    ],
+)
+def test_filters_of_services(keystone, query, names):
+    assert {row["name"] for row in get(keystone, f"services?{query}").json["services"]} == names
+
+
+def test_filters_of_endpoints(keystone):
+    service = keystone.make("service", type="t")["id"]
+    for interface, region in (("public", "RegionOne"), ("public", "Two"), ("admin", "Two"), ("internal", None)):
+        keystone.make("endpoint", service_id=service, interface=interface, region=region, url="http://x")
+
+    def count(query):
+        return len(get(keystone, f"endpoints?service_id={service}&{query}").json["endpoints"])
+
+    assert [count(query) for query in ("", "interface=public", "region_id=Two", "region=Two&interface=admin")] == [
+        4, 2, 2, 1
+    ]  # fmt: skip
+    assert len(get(keystone, "endpoints?interface=admin").json["endpoints"]) == 6
+
+
+def test_what_is_disabled_is_in_no_catalog(keystone):
+    service = keystone.make("service", type="backup")["id"]
+    endpoint = keystone.make("endpoint", service_id=service, interface="public", url="http://x")["id"]
+
+    def shown():
+        entries = keystone.client.get("/v3/auth/catalog", as_=keystone.demo).json["catalog"]
+        return [len(entry["endpoints"]) for entry in entries if entry["type"] == "backup"]
+
+    assert shown() == [1]
+    patch(keystone, f"endpoints/{endpoint}", endpoint={"enabled": False})
+    assert shown() == [0]
+    patch(keystone, f"endpoints/{endpoint}", endpoint={"enabled": True})
+    patch(keystone, f"services/{service}", service={"enabled": False})
+    assert shown() == []
+    assert get(keystone, f"services/{service}").json["service"]["enabled"] is False
+
+
+def test_regions_by_id(keystone):
+    made = keystone.client.put("/v3/regions/a", as_=keystone.admin, json={"region": {"parent_region_id": "RegionOne"}})
+    assert made.json["region"]["parent_region_id"] == "RegionOne"
+    again = keystone.client.put("/v3/regions/a", as_=keystone.admin, json={"region": {}})
+    assert again.status_code == 409
+    assert again.json["error"]["message"] == "Conflict occurred attempting to store region - Duplicate ID, a.."
+    other = keystone.client.put("/v3/regions/b", as_=keystone.admin, json={"region": {"id": "c"}})
+    assert other.status_code == 400
+    assert other.json["error"]["message"] == 'Conflicting region IDs specified: "b" != "c"'
+    orphan = keystone.client.post("/v3/regions", as_=keystone.admin, json={"region": {"parent_region_id": "none"}})
+    assert (orphan.status_code, orphan.json["error"]["message"]) == (404, "Could not find region: none.")
+    assert get(keystone, "regions?parent_region_id=RegionOne").json["regions"] == [made.json["region"]]
+    assert len(keystone.make("region", description="d")["id"]) == 32
+
+
+def test_a_region_with_endpoints_below_it_stays(keystone):
+    keystone.make("region", id="up")
+    keystone.make("region", id="down", parent_region_id="up")
+    service = keystone.make("service", type="t")["id"]
+    endpoint = keystone.make("endpoint", service_id=service, interface="public", region_id="down", url="http://x")
+    refused = keystone.client.delete("/v3/regions/up", as_=keystone.admin)
+    assert refused.status_code == 403
+    assert refused.json["error"]["message"] == (
+        "Unable to delete region up because it or its child regions have associated endpoints."
+    )
+    assert delete(keystone, f"endpoints/{endpoint['id']}") == 204
+    assert delete(keystone, "regions/up") == 204
+
+
+def test_an_endpoint_moves_to_a_region_that_is_made_for_it(keystone):
+    service = keystone.make("service", type="t")["id"]
+    endpoint = keystone.make("endpoint", service_id=service, interface="public", url="http://x")
+    assert endpoint["region_id"] is None
+    body = {"region_id": "none"}
+    answer = patch(keystone, f"endpoints/{endpoint['id']}", endpoint=body)
+    assert answer.status_code == 400
+    assert answer.json["error"]["message"].startswith("Expecting to find endpoint region_id in region table.")
+    moved = patch(keystone, f"endpoints/{endpoint['id']}", endpoint={"region": "new"}).json["endpoint"]
+    assert (moved["region"], moved["region_id"]) == ("new", "new")
+    assert get(keystone, "regions/new").status_code == 200

@@ -85,14 +85,36 @@ def own_endpoints(settings: Settings) -> list[EndpointRow]:
 
 def services(session: Session) -> list[ServiceRow]:
     rows = session.scalars(sa.select(CatalogService).order_by(CatalogService.type, CatalogService.id))
-    return own_services() + [ServiceRow(r.id, r.type, r.name, r.description, r.enabled, r.extra, False) for r in rows]
+    return own_services() + [_service(row) for row in rows]
 
 
 def endpoints(session: Session, settings: Settings) -> list[EndpointRow]:
     rows = session.scalars(sa.select(Endpoint).order_by(Endpoint.service_id, Endpoint.id))
-    return own_endpoints(settings) + [
-        EndpointRow(r.id, r.service_id, r.interface, r.region_id, r.url, r.enabled, r.extra, False) for r in rows
-    ]
+    return own_endpoints(settings) + [_endpoint(row) for row in rows]
+
+
+def find_service(session: Session, service_id: str) -> ServiceRow | None:
+    """A service of either kind."""
+    own = next((row for row in own_services() if row.id == service_id), None)
+    row = None if own is not None else session.get(CatalogService, service_id)
+    return own if row is None else _service(row)
+
+
+def find_endpoint(session: Session, settings: Settings, endpoint_id: str) -> EndpointRow | None:
+    """An endpoint of either kind."""
+    own = next((row for row in own_endpoints(settings) if row.id == endpoint_id), None)
+    row = None if own is not None else session.get(Endpoint, endpoint_id)
+    return own if row is None else _endpoint(row)
+
+
+def _service(row: CatalogService) -> ServiceRow:
+    return ServiceRow(row.id, row.type, row.name, row.description, row.enabled, row.extra, False)
+
+
+def _endpoint(row: Endpoint) -> EndpointRow:
+    return EndpointRow(
+        row.id, row.service_id, row.interface, row.region_id, row.url, row.enabled, row.extra, False
+    )  # fmt: skip
 
 
 def load(session: Session, settings: Settings) -> list[tuple[ServiceRow, list[EndpointRow]]]:
@@ -105,20 +127,29 @@ def load(session: Session, settings: Settings) -> list[tuple[ServiceRow, list[En
 
 
 def render(
-    loaded: list[tuple[ServiceRow, list[EndpointRow]]], user_id: str, project_id: str | None
+    loaded: list[tuple[ServiceRow, list[EndpointRow]]],
+    user_id: str,
+    project_id: str | None,
+    only: frozenset[str] | None = None,
 ) -> list[dict[str, Any]]:
-    """The catalog of a token. An endpoint that needs a project's id is left out where the token has none."""
+    """The catalog of a token. An endpoint that needs a project's id is left out where the token has none.
+
+    `only`: ids of the endpoints that the project sees; services without any are left out then.
+    """
     found = []
     for service, rows in loaded:
-        shown = []
+        shown: list[dict[str, Any]] = []
         for row in rows:
+            if only is not None and row.id not in only:
+                continue
             url = expand(row.url, user_id, project_id)
             if url is not None:
                 shown.append(
                     {"id": row.id, "interface": row.interface, "region_id": row.region_id, "region": row.region_id,
                      "url": url}
                 )  # fmt: skip
-        found.append({"endpoints": shown, "id": service.id, "type": service.type, "name": service.name})
+        if shown or only is None:
+            found.append({"endpoints": shown, "id": service.id, "type": service.type, "name": service.name})
     return found
 
 

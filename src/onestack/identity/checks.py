@@ -157,3 +157,45 @@ def same_id(value: dict[str, Any], key: str) -> None:
 def _shown(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) <= 100 else shown[:97] + "..."
+
+
+def integer(minimum: int, maximum: int) -> Check:
+    def check(value: Any) -> str | None:
+        if not isinstance(value, int) or isinstance(value, bool):
+            return "is not of type 'integer'"
+        if value < minimum:
+            return f"is less than the minimum of {minimum}"
+        return f"is greater than the maximum of {maximum}" if value > maximum else None
+
+    return check
+
+
+def only(value: Mapping[str, Any], known: Iterable[str], path: str = "") -> None:
+    """Refuse what isn't known, where Keystone doesn't keep attributes of the client's own."""
+    unknown = [name for name in value if name not in set(known)]
+    if unknown:
+        names = ", ".join(_shown(name) for name in unknown[:5])
+        words = f"Additional properties are not allowed ({names} {'was' if len(unknown) == 1 else 'were'} unexpected)"
+        raise BadRequest(f"Invalid input for field '{path}': {words}" if path else words)
+
+
+def checked_list(
+    body: dict[str, Any], key: str, fields: Mapping[str, Check], required: Iterable[str] = ()
+) -> list[dict[str, Any]]:
+    """The member `key` of a body, a list of at least one object that has nothing but `fields`."""
+    only(body, (key,))
+    if key not in body:
+        raise BadRequest(f"'{key}' is a required property")
+    values = body[key]
+    if not isinstance(values, list):
+        raise BadRequest(f"Invalid input for field '{key}': {_shown(values)} is not of type 'array'")
+    if not values:
+        raise BadRequest(f"Invalid input for field '{key}': [] should be non-empty")
+    found = []
+    for position, value in enumerate(values):
+        path = f"{key}/{position}"
+        if not isinstance(value, dict):
+            raise BadRequest(f"Invalid input for field '{path}': {_shown(value)} is not of type 'object'")
+        found.append(checked({path: value}, path, fields, required))
+        only(value, fields, path)
+    return found

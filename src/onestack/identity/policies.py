@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from onestack.core.context import Context
 from onestack.core.policy import Policy, Target
-from onestack.identity import payloads, policies_credentials, policies_oauth, policies_trusts
+from onestack.identity import payloads, policies_catalog, policies_credentials, policies_oauth, policies_trusts
 from onestack.identity.dialect import forbidden
 
 _SYSTEM_READER = "(role:reader and system_scope:all)"
@@ -171,7 +171,9 @@ _POLICIES = {
     for actor in ("user", "group")
 }
 
-POLICIES: dict[str, str] = _POLICIES | _DOMAIN_POLICIES | policies_trusts.POLICIES
+_DOMAIN_POLICIES |= policies_catalog.DOMAIN_POLICIES
+
+POLICIES: dict[str, str] = _POLICIES | policies_catalog.POLICIES | _DOMAIN_POLICIES | policies_trusts.POLICIES
 _PROJECT_ONLY = (
     frozenset({"identity:create_application_credential", *policies_oauth.PROJECT_POLICIES})
     | policies_trusts.PROJECT_ONLY

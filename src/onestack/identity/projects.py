@@ -38,12 +38,12 @@ def check_immutable(row: Project | Role, noun: str, verb: str, known: Mapping[st
 
 
 def place(
-    session: Session, settings: Settings, domain_id: str | None, parent_id: str | None, default_domain: str
+    session: Session, max_depth: int, domain_id: str | None, parent_id: str | None, default_domain: str
 ) -> tuple[str, str]:
     """(domain id, parent id) of a new project from what the client gave. Raises BadRequest or Forbidden."""
     if parent_id is None:
         domain = _domain(session, domain_id or default_domain)
-        _check_branch(session, settings, domain)
+        _check_branch(session, domain, max_depth)
         return domain.id, domain.id
     parent = session.get(Project, parent_id)
     if parent is None:
@@ -60,7 +60,7 @@ def place(
             f"Cannot create project, since it specifies its domain_id {domain_id}, but specifies a parent in a "
             f"different domain ({home})."
         )
-    _check_branch(session, settings, parent)
+    _check_branch(session, parent, max_depth)
     return home, parent.id
 
 
@@ -71,13 +71,13 @@ def _domain(session: Session, domain_id: str) -> Project:
     return domain
 
 
-def _check_branch(session: Session, settings: Settings, parent: Project) -> None:
+def _check_branch(session: Session, parent: Project, max_depth: int) -> None:
     """Nothing above a new project may be disabled, and not too much may be there."""
     above = [parent.id, *(key for _, key in assignments.ancestors(session, parent))]
     disabled = first_disabled(session, above)
     if disabled is not None:
         raise BadRequest(f"cannot create a project in a branch containing a disabled project: {disabled}")
-    if len(above) > settings.identity.max_project_tree_depth:
+    if len(above) > max_depth:
         raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch.")
 
 

@@ -22,6 +22,7 @@ from onestack.identity.models import (
     User,
 )
 from onestack.identity.models_access import AccessRule
+from onestack.identity.models_limits import Limit
 from onestack.identity.projects import check_immutable
 
 
@@ -105,6 +106,7 @@ def _forget_projects(session: Session, ids: Ids) -> None:
     session.execute(_kept(at_them))
     trusts.forget_projects(session, ids)
     session.execute(_kept(sa.delete(Credential).where(Credential.project_id.in_(ids))))
+    session.execute(_kept(sa.delete(Limit).where(sa.or_(Limit.project_id.in_(ids), Limit.domain_id.in_(ids)))))
     default = sa.update(User).where(User.default_project_id.in_(ids)).values(default_project_id=None)
     session.execute(_kept(default))
     session.execute(_kept(sa.delete(Project).where(Project.id.in_(ids))))

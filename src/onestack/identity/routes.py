@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onestack.core.routes import Route
-from onestack.identity import routes_credentials, routes_oauth, routes_trusts
+from onestack.identity import routes_catalog, routes_credentials, routes_oauth, routes_trusts
 from onestack.identity.api import (
     application_credentials,
     auth,
@@ -196,6 +196,7 @@ _EC2_CREDENTIALS = [
 ROUTES = [
     *_VERSIONS, *_AUTH, *_DOMAINS, *_PROJECTS, *_USERS, *_GROUPS, *_ROLES, *_CATALOG, *_CREDENTIALS, *_EC2_CREDENTIALS,
     *routes_credentials.ROUTES, *routes_oauth.ROUTES,
+    *routes_catalog.ROUTES,
     *(route for family in grants.FAMILIES for route in _grant_routes(family)),
     *routes_trusts.ROUTES,
 ]  # fmt: skip

@@ -22,7 +22,7 @@ from onestack.core import revision
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import Fault, Forbidden, NotFound
-from onestack.identity import access_rules, accounts, assignments, catalog, trusts
+from onestack.identity import access_rules, accounts, assignments, catalog, endpoint_filter, trusts
 from onestack.identity.assignments import RoleRef
 from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import forbidden
@@ -78,6 +78,15 @@ class Token(msgspec.Struct, kw_only=True):
         return self.project is not None or self.domain is not None or self.system
 
 
+class Catalog:
+    """The catalog as it was read at one value of the feed."""
+
+    def __init__(self, services: list[tuple[catalog.ServiceRow, list[catalog.EndpointRow]]], filtered: bool) -> None:
+        self.services = services
+        self.filtered = filtered  # whether any project sees less than all
+        self.projects: dict[str, frozenset[str] | None] = {}
+
+
 class Tokens:
     """The token engine of one process."""
 
@@ -90,7 +99,7 @@ class Tokens:
         self._lock = threading.Lock()
         self._generation = -1
         self._cache: OrderedDict[str, Token] = OrderedDict()
-        self._catalog: list[Any] | None = None
+        self._catalog: Catalog | None = None
 
     # Using tokens
 
@@ -132,11 +141,25 @@ class Tokens:
             loaded = self._catalog if generation == self._generation else None
         if loaded is None:
             with self.cloud.db.read() as session:
-                loaded = catalog.load(session, self.cloud.settings)
+                loaded = Catalog(catalog.load(session, self.cloud.settings), endpoint_filter.in_use(session))
             with self._lock:
                 self._enter(generation)
                 self._catalog = loaded
-        return catalog.render(loaded, user_id, project_id)
+        only, everything = None, self.cloud.settings.identity.return_all_endpoints_if_no_filter
+        if loaded.filtered and project_id is not None:
+            only = self._endpoints_of(loaded, project_id)
+        if not only and not everything:
+            return []
+        return catalog.render(loaded.services, user_id, project_id, only)
+
+    def _endpoints_of(self, loaded: Catalog, project_id: str) -> frozenset[str] | None:
+        """The endpoints that a project's filters leave it; None when it has none. Read once as long as nothing
+        changes."""
+        if project_id not in loaded.projects:
+            with self.cloud.db.read() as session:
+                rows = endpoint_filter.endpoints_of(session, self.cloud.settings, project_id)
+            loaded.projects[project_id] = frozenset(row.id for row in rows) or None
+        return loaded.projects[project_id]
 
     # Making tokens
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -18,6 +18,7 @@ from onestack.identity.listing import Filter, Selection
 from onestack.identity.models import NO_DOMAIN, Base, Group, Project, Role, User
 
 Row = TypeVar("Row", bound=Base)
+Item = TypeVar("Item")
 DEFAULT_DOMAIN = "default"
 _LONGEST_PAGE = 1000  # items, when a client names a limit (Keystone's max_db_limit)
 
@@ -73,6 +74,34 @@ def page_limit(req: Request) -> int | None:
     """What the client or else the operator asked for. None: everything."""
     limit = req.get_int("limit", minimum=1)
     return req.cloud.settings.identity.list_limit if limit is None else min(limit, _LONGEST_PAGE)
+
+
+def select(req: Request, rows: Iterable[Item], attributes: Mapping[str, str]) -> list[Item]:
+    """The same of rows that aren't in a table: query parameter → attribute."""
+    found = list(rows)
+    for key, value in req.query:
+        name, _, how = key.partition("__")
+        attribute = attributes.get(name)
+        compare = _TESTS.get(how.removeprefix("i"))
+        if attribute is None or compare is None or (how and not value):
+            continue
+        ignore = how.startswith("i")
+        wanted = value.lower() if ignore else value
+        found = [row for row in found if compare(_text(getattr(row, attribute), ignore), wanted)]
+    return found
+
+
+def _text(value: Any, lower: bool) -> str:
+    text = value if isinstance(value, str) else ""
+    return text.lower() if lower else text
+
+
+_TESTS: dict[str, Callable[[str, str], bool]] = {
+    "": str.__eq__,
+    "contains": str.__contains__,
+    "startswith": str.startswith,
+    "endswith": str.endswith,
+}
 
 
 def page(

@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
-from onestack.identity import catalog, checks, tokens
-from onestack.identity.api.common import collection, get, link
+from onestack.identity import catalog, checks, endpoint_filter, tokens
+from onestack.identity.api.common import collection, get, link, select
 from onestack.identity.catalog import EndpointRow
-from onestack.identity.dialect import expecting
+from onestack.identity.dialect import expecting, not_found
 from onestack.identity.models import Endpoint, Region
 
 FIELDS: dict[str, checks.Check] = {
@@ -22,6 +22,7 @@ FIELDS: dict[str, checks.Check] = {
     "url": checks.URL,
     "enabled": checks.flag(),
 }
+_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id", "region": "region_id"}
 
 
 def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]:
@@ -39,18 +40,13 @@ def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = catalog.endpoints(session, req.cloud.settings)
-    for name, attribute in (("interface",) * 2, ("service_id",) * 2, ("region_id",) * 2, ("region", "region_id")):
-        wanted = req.get(name)
-        if wanted is not None:
-            rows = [row for row in rows if getattr(row, attribute) == wanted]
+        rows = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
     return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
 
 
 def show(req: Request, endpoint_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        row = _own(req, endpoint_id) or get(session, Endpoint, endpoint_id, "endpoint")
-        return {"endpoint": render_endpoint(req, row)}
+        return {"endpoint": render_endpoint(req, get_endpoint(req, session, endpoint_id))}
 
 
 def create(req: Request) -> dict[str, Any]:
@@ -93,6 +89,7 @@ def update(req: Request, endpoint_id: str) -> dict[str, Any]:
 def delete(req: Request, endpoint_id: str) -> None:
     with req.cloud.db.write() as session:
         session.delete(_changeable(req, session, endpoint_id))
+        endpoint_filter.forget_endpoints(session, [endpoint_id])
         tokens.changed(session)
 
 
@@ -110,7 +107,7 @@ def _region(session: Session, known: dict[str, Any]) -> str | None:
 
 
 def _check_service(session: Session, service_id: str) -> None:
-    if all(row.id != service_id for row in catalog.services(session)):
+    if catalog.find_service(session, service_id) is None:
         raise expecting("endpoint service_id", "service table")
 
 
@@ -119,12 +116,15 @@ def _check_url(url: str) -> None:
         raise BadRequest(f"Cannot create an endpoint with an invalid URL: {url}.")
 
 
-def _own(req: Request, endpoint_id: str) -> EndpointRow | None:
-    return next((row for row in catalog.own_endpoints(req.cloud.settings) if row.id == endpoint_id), None)
+def get_endpoint(req: Request, session: Session, endpoint_id: str) -> EndpointRow:
+    row = catalog.find_endpoint(session, req.cloud.settings, endpoint_id)
+    if row is None:
+        raise not_found("endpoint", endpoint_id)
+    return row
 
 
 def _changeable(req: Request, session: Session, endpoint_id: str) -> Endpoint:
-    if _own(req, endpoint_id) is not None:
+    if get_endpoint(req, session, endpoint_id).own:
         raise Forbidden(
             f"Endpoint {endpoint_id} is part of this cloud: it is made from the settings and can't be changed."
         )

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
-from onestack.identity import assignments, checks, projects, removal, tokens
+from onestack.identity import assignments, checks, limits, projects, removal, tokens
 from onestack.identity.api import domains
 from onestack.identity.api.common import (
     collection,
@@ -25,6 +25,7 @@ from onestack.identity.api.common import (
     store,
     target,
 )
+from onestack.identity.api.limits import render_limit
 from onestack.identity.dialect import conflict
 from onestack.identity.models import NO_DOMAIN, Project, ProjectTag
 from onestack.identity.tags import set_tags, tags, tags_of
@@ -114,11 +115,12 @@ def _visible(req: Request, session: Session, ids: list[str]) -> list[dict[str, A
     """Those of `ids` that the caller has a role on: a tree doesn't tell about the others."""
     own = {project.id for project in assignments.projects_of(session, req.ctx.user_id)}
     rows = list(session.scalars(sa.select(Project).where(Project.id.in_(own.intersection(ids))).order_by(Project.name)))
-    found = render_projects(req, session, rows)
+    shown = render_projects(req, session, rows)
     if is_true(req, "include_limits"):
-        for shown in found:
-            shown["limits"] = []
-    return [{"project": shown} for shown in found]
+        found = limits.of_projects(session, [row.id for row in rows])
+        for project in shown:
+            project["limits"] = [render_limit(req, row, base) for row, base in found.get(project["id"], [])]
+    return [{"project": project} for project in shown]
 
 
 def _add_parents(req: Request, session: Session, row: Project, shown: dict[str, Any]) -> None:
@@ -169,7 +171,7 @@ def create(req: Request) -> dict[str, Any]:
                 raise BadRequest("only root projects are allowed to act as domains.")
         else:
             domain_id, parent_id = projects.place(
-                session, req.cloud.settings, known.get("domain_id"), known.get("parent_id"), home_domain(req, None)
+                session, _depth(req), known.get("domain_id"), known.get("parent_id"), home_domain(req, None)
             )
         row = Project(
             id=req.cloud.ids.hex(), domain_id=domain_id, parent_id=parent_id, name=known["name"].strip(),
@@ -178,6 +180,13 @@ def create(req: Request) -> dict[str, Any]:
         )  # fmt: skip
         store(session, row, _same_name(row))
         return {"project": render_project(req, row, set_tags(session, row.id, known.get("tags", [])))}
+
+
+def _depth(req: Request) -> int:
+    """How many projects may stand below each other: the model of the unified limits may want fewer than usual."""
+    settings = req.cloud.settings.identity
+    wanted = limits.MODELS[settings.limit_enforcement_model].max_depth
+    return settings.max_project_tree_depth if wanted is None else min(settings.max_project_tree_depth, wanted)
 
 
 def update(req: Request, project_id: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
-from onestack.identity import catalog, checks
+from onestack.identity import catalog, checks, endpoint_policy, limits
 from onestack.identity.api.common import collection, filters, get, link, page, store
 from onestack.identity.dialect import conflict
 from onestack.identity.models import Region
+from onestack.identity.models_limits import RegisteredLimit
 
 FIELDS: dict[str, checks.Check] = {
     "id": checks.text(0, 255, null=True),
@@ -97,6 +98,8 @@ def delete(req: Request, region_id: str) -> None:
             raise Forbidden(
                 f"Unable to delete region {region_id} because it or its child regions have associated endpoints."
             )
+        limits.check_unused(session, "region", RegisteredLimit.region_id, gone)
+        endpoint_policy.forget_regions(session, gone)
         session.execute(sa.delete(Region).where(Region.id.in_(gone - {row.id})))
         session.delete(row)
 

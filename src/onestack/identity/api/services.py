@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import Forbidden
 from onestack.core.http import Request
-from onestack.identity import catalog, checks, tokens
-from onestack.identity.api.common import collection, get, link
+from onestack.identity import catalog, checks, endpoint_filter, endpoint_policy, limits, tokens
+from onestack.identity.api.common import collection, get, link, select
 from onestack.identity.catalog import ServiceRow
+from onestack.identity.dialect import not_found
 from onestack.identity.models import CatalogService, Endpoint
+from onestack.identity.models_limits import RegisteredLimit
 
 FIELDS: dict[str, checks.Check] = {
     "type": checks.text(1, 255),
@@ -37,18 +39,13 @@ def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, 
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = catalog.services(session)
-    for name in ("type", "name"):
-        wanted = req.get(name)
-        if wanted is not None:
-            rows = [row for row in rows if getattr(row, name) == wanted]
+        rows = select(req, catalog.services(session), {"type": "type", "name": "name"})
     return collection(req, "services", [render_service(req, row) for row in rows])
 
 
 def show(req: Request, service_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        own = _own(service_id)
-        return {"service": render_service(req, own or get(session, CatalogService, service_id, "service"))}
+        return {"service": render_service(req, get_service(session, service_id))}
 
 
 def create(req: Request) -> dict[str, Any]:
@@ -80,18 +77,27 @@ def update(req: Request, service_id: str) -> dict[str, Any]:
 
 
 def delete(req: Request, service_id: str) -> None:
+    """With its endpoints, and whatever refers to it and them."""
     with req.cloud.db.write() as session:
-        session.delete(_changeable(session, service_id))
+        row = _changeable(session, service_id)
+        limits.check_unused(session, "service", RegisteredLimit.service_id, [service_id])
+        endpoints = list(session.scalars(sa.select(Endpoint.id).where(Endpoint.service_id == service_id)))
+        endpoint_filter.forget_endpoints(session, endpoints)
+        endpoint_policy.forget_services(session, [service_id])
         session.execute(sa.delete(Endpoint).where(Endpoint.service_id == service_id))
+        session.delete(row)
         tokens.changed(session)
 
 
-def _own(service_id: str) -> ServiceRow | None:
-    return next((row for row in catalog.own_services() if row.id == service_id), None)
+def get_service(session: Session, service_id: str) -> ServiceRow:
+    row = catalog.find_service(session, service_id)
+    if row is None:
+        raise not_found("service", service_id)
+    return row
 
 
 def _changeable(session: Session, service_id: str) -> CatalogService:
-    if _own(service_id) is not None:
+    if get_service(session, service_id).own:
         raise Forbidden(
             f"Service {service_id} is part of this cloud: it is made from the settings and can't be changed."
         )

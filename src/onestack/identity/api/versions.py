@@ -1,10 +1,11 @@
-"""Version documents. Clients of every age begin here, without a token."""
+"""Version documents and the JSON home. Clients of every age begin here, without a token."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from onestack.core.http import Request, Response
+from onestack.identity import json_home
 
 
 def _v3(req: Request) -> dict[str, Any]:
@@ -18,8 +19,18 @@ def _v3(req: Request) -> dict[str, Any]:
 
 
 def index(req: Request) -> Response:
+    if _wants_home(req):
+        return _home(req, "/v3")
     return Response({"versions": {"values": [_v3(req)]}}, 300, {"Location": f"{req.base_url}/v3/"})
 
 
-def show(req: Request) -> dict[str, Any]:
-    return {"version": _v3(req)}
+def show(req: Request) -> Response:
+    return _home(req, "") if _wants_home(req) else Response({"version": _v3(req)})
+
+
+def _wants_home(req: Request) -> bool:
+    return json_home.wanted(req.header("Accept") or "")
+
+
+def _home(req: Request, prefix: str) -> Response:
+    return Response(json_home.document(req.service.routes, prefix), 200, content_type=json_home.MEDIA_TYPE)
