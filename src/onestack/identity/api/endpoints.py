@@ -56,9 +56,9 @@ def show(req: Request, endpoint_id: str) -> dict[str, Any]:
 def create(req: Request) -> dict[str, Any]:
     value = checks.checked(req.body, "endpoint", FIELDS, ("service_id", "interface", "url"))
     known, extra = checks.split(value, FIELDS)
-    _check_url(known["url"])
+    check_url(known["url"])
     with req.cloud.db.write() as session:
-        _check_service(session, known["service_id"])
+        check_service(session, known["service_id"])
         row = Endpoint(
             id=req.cloud.ids.hex(), service_id=known["service_id"], interface=known["interface"],
             region_id=_region(session, known), url=known["url"].strip(), enabled=known.get("enabled", True),
@@ -76,10 +76,10 @@ def update(req: Request, endpoint_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         row = _changeable(req, session, endpoint_id)
         if "service_id" in known:
-            _check_service(session, known["service_id"])
+            check_service(session, known["service_id"])
             row.service_id = known["service_id"]
         if "url" in known:
-            _check_url(known["url"])
+            check_url(known["url"])
             row.url = known["url"].strip()
         if "region" in known or "region_id" in known:
             row.region_id = _region(session, known)
@@ -109,12 +109,12 @@ def _region(session: Session, known: dict[str, Any]) -> str | None:
     return name
 
 
-def _check_service(session: Session, service_id: str) -> None:
+def check_service(session: Session, service_id: str) -> None:
     if all(row.id != service_id for row in catalog.services(session)):
         raise expecting("endpoint service_id", "service table")
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
     if not catalog.usable(url):
         raise BadRequest(f"Cannot create an endpoint with an invalid URL: {url}.")
 
@@ -123,9 +123,13 @@ def _own(req: Request, endpoint_id: str) -> EndpointRow | None:
     return next((row for row in catalog.own_endpoints(req.cloud.settings) if row.id == endpoint_id), None)
 
 
-def _changeable(req: Request, session: Session, endpoint_id: str) -> Endpoint:
+def refuse_own(req: Request, endpoint_id: str) -> None:
     if _own(req, endpoint_id) is not None:
         raise Forbidden(
             f"Endpoint {endpoint_id} is part of this cloud: it is made from the settings and can't be changed."
         )
+
+
+def _changeable(req: Request, session: Session, endpoint_id: str) -> Endpoint:
+    refuse_own(req, endpoint_id)
     return get(session, Endpoint, endpoint_id, "endpoint")

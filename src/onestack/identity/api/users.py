@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,9 @@ from onestack.identity.api.groups import render_group
 from onestack.identity.api.projects import render_projects
 from onestack.identity.dialect import duplicate, not_found, unauthorized
 from onestack.identity.models import Group, Membership, Project, User
+
+# What older forms of the API do in the same transaction.
+Then = Callable[[Session, User], None]
 
 _OPTIONS = {
     "ignore_change_password_upon_first_use": bool,
@@ -118,7 +122,7 @@ def show(req: Request, user_id: str) -> dict[str, Any]:
         return {"user": render_user(req, load(req, session, User, user_id, "user"))}
 
 
-def create(req: Request) -> dict[str, Any]:
+def create(req: Request, then: Then | None = None) -> dict[str, Any]:
     value = checks.checked(req.body, "user", FIELDS, ("name",))
     known, extra = checks.split(value, _KNOWN)
     domain_id = home_domain(req, known.get("domain_id"))
@@ -135,10 +139,12 @@ def create(req: Request) -> dict[str, Any]:
         )  # fmt: skip
         _check_default_project(session, row.default_project_id)
         store(session, row, _same_name(row))
+        if then is not None:
+            then(session, row)
         return {"user": render_user(req, row)}
 
 
-def update(req: Request, user_id: str) -> dict[str, Any]:
+def update(req: Request, user_id: str, then: Then | None = None) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         load(req, session, User, user_id, "user")
     value = checks.checked(req.body, "user", FIELDS, change=True)
@@ -162,6 +168,8 @@ def update(req: Request, user_id: str) -> dict[str, Any]:
         row.options = _clean(row.options | known.get("options", {}))
         row.extra = row.extra | extra
         store(session, None, _same_name(row))
+        if then is not None:
+            then(session, row)
         tokens.changed(session)
         return {"user": render_user(req, row)}
 
