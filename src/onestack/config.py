@@ -55,6 +55,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     totp_previous_windows: int = 1  # how many codes of 30 seconds before the current one are taken as well
     totp_single_use: bool = False  # refuse a code that was used already (RFC 6238, 5.2); Keystone doesn't
     max_redelegation_count: int = 3  # how many times a trust can be handed on
+    admin_token: str = ""  # whoever sends it as X-Auth-Token to identity is an admin; empty: there is none
 
 
 class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -180,6 +181,9 @@ def check(settings: Settings) -> None:
     if not 1280 <= settings.network.mtu <= 65535:
         raise ConfigError(f"network.mtu must be from 1280 to 65535, not {settings.network.mtu}")
     _check_identity(settings.identity)
+    token = settings.identity.admin_token
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError("identity.admin_token goes into a header: it must be printable ASCII without spaces")
     if settings.threads < 1:
         raise ConfigError("threads must be at least 1")
     if settings.compute.fake_hosts < 1:

@@ -203,6 +203,10 @@ class Service:
             if route.policy is not None and route.policy not in policies:
                 raise ValueError(f"{name}: {route.method} {route.path} names the unknown rule {route.policy}")
 
+    def authenticate(self, token: str) -> Context | None:
+        """Who a token is, None when it doesn't hold."""
+        return self.cloud.authenticate(token)
+
     def app(self, pool: ThreadPoolExecutor) -> Any:
         """The ASGI application; handlers run in `pool`."""
         return _application(self, pool)
@@ -334,7 +338,7 @@ def _enter(req: Request, route: Route) -> None:
     cloud = req.cloud
     token = req.falcon.get_header("X-Auth-Token")
     if token:
-        req._ctx = cloud.authenticate(token)
+        req._ctx = req.service.authenticate(token)
     if req._ctx is None:
         if not route.public:
             raise Unauthorized(
