@@ -196,8 +196,7 @@ class Service:
         self.name = name
         self.dialect = dialect
         self.routes = list(routes)
-        directory = cloud.settings.path("policy")
-        self.policy = self.policy_type(name, policies, directory if directory.is_dir() else None)
+        self.policy = self.policy_type(name, policies, cloud.settings.path("policy"))
         self.rewrite = rewrite  # path → path before routing, e.g. to take a project id out of it
         for route in self.routes:
             if route.policy is not None and route.policy not in policies:

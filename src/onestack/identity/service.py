@@ -29,7 +29,6 @@ def build(cloud: Cloud) -> dict[str, IdentityService]:
 
 def _service(cloud: Cloud, engine: Engine, routes: list[Route]) -> IdentityService:
     service = IdentityService(cloud, "identity", IdentityDialect(), routes, POLICIES)
-    directory = cloud.settings.path("policy")
-    service.policy = IdentityPolicy("identity", POLICIES, directory if directory.is_dir() else None)
+    service.policy = IdentityPolicy("identity", POLICIES, cloud.settings.path("policy"))
     service.engine = engine
     return service

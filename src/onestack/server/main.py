@@ -48,7 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     from onestack.server import bootstrap, build
 
     cloud = build.cloud_of(settings)
-    applications = build.services(cloud)
+    try:
+        applications = build.services(cloud)
+    except config.ConfigError as error:
+        print(f"onestack server: {error}", file=sys.stderr)
+        return 2
     build.add_operation_workers(cloud)
     bootstrap.run(cloud)
     gc.collect()
