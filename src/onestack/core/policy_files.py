@@ -95,7 +95,7 @@ def _text(file: Path, name: str, check: Any) -> str:
 
 
 def _from_lists(file: Path, name: str, check: list[Any]) -> str:
-    """`[["role:admin"], ["is_admin:1", "a:b"]]` → `role:admin or (is_admin:1 and a:b)`; an empty list is allowed to all."""
+    """`[["role:admin"], ["is_admin:1", "a:b"]]` → `role:admin or (is_admin:1 and a:b)`; an empty list allows all."""
     alternatives = []
     for inner in check:
         parts = [inner] if isinstance(inner, str) else inner
