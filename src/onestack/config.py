@@ -181,9 +181,6 @@ def check(settings: Settings) -> None:
     if not 1280 <= settings.network.mtu <= 65535:
         raise ConfigError(f"network.mtu must be from 1280 to 65535, not {settings.network.mtu}")
     _check_identity(settings.identity)
-    token = settings.identity.admin_token
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise ConfigError("identity.admin_token goes into a header: it must be printable ASCII without spaces")
     if settings.threads < 1:
         raise ConfigError("threads must be at least 1")
     if settings.compute.fake_hosts < 1:
@@ -199,3 +196,6 @@ def _check_identity(identity: Identity) -> None:
     ):
         if not low <= getattr(identity, name) <= high:
             raise ConfigError(f"identity.{name} must be from {low} to {high}, not {getattr(identity, name)}")
+    token = identity.admin_token
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError("identity.admin_token goes into a header: it must be printable ASCII without spaces")

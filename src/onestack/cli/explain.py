@@ -87,7 +87,8 @@ def _found(services: dict[str, Any], what: list[str]) -> list[tuple[Any, str | N
     for service in services.values():
         if request:
             for route in _matching(service, what[0].upper(), what[1]):
-                entry = found.setdefault((service.name, route.policy), (service, route.policy, []))
+                rule = route.policy or _shown(service, route)
+                entry = found.setdefault((service.name, rule), (service, rule, []))
                 if all((route.method, route.path) != (one.method, one.path) for one in entry[2]):
                     entry[2].append(route)
         elif what[0] in service.policy.rules or what[0] in service.policy.overrides:
@@ -96,6 +97,13 @@ def _found(services: dict[str, Any], what: list[str]) -> list[tuple[Any, str | N
             known = {(one.method, one.path) for one in entry[2]}
             entry[2].extend(route for route in routes if (route.method, route.path) not in known)
     return list(found.values())
+
+
+def _shown(service: Any, route: Any) -> str | None:
+    """Where a request needs no rule, each object of the answer may (the network service's lists)."""
+    noun = [part for part in route.path.split("/") if part and "{" not in part][-1:]
+    rule = "get_" + noun[0].removesuffix("s").replace("-", "_") if noun else ""
+    return rule if rule in service.policy.rules else None
 
 
 def _matching(service: Any, method: str, path: str) -> list[Any]:

@@ -12,14 +12,17 @@ from sqlalchemy.orm import Session
 from onestack.core.clock import micros_z, seconds
 from onestack.core.errors import BadRequest, Gone, Unauthorized
 from onestack.core.http import Request, Response
-from onestack.identity import authentication, tokens
+from onestack.identity import authentication, tokens, trusts
 from onestack.identity.api.common import DEFAULT_DOMAIN, get_project
 from onestack.identity.api.projects import render_project
 from onestack.identity.api.v2.catalog import service_catalog
 from onestack.identity.api.v2.common import admin, tenant_view
-from onestack.identity.dialect import expecting, unauthorized
+from onestack.identity.dialect import expecting, forbidden, unauthorized
 from onestack.identity.engine import engine
+from onestack.identity.lookups import find_project
+from onestack.identity.receipts import Receipt
 from onestack.identity.tokens import Token
+from onestack.identity.trusts import Delegation
 
 _LONGEST = 64  # characters of an id or name in the body, Keystone's max_param_size
 _HOME = {"id": DEFAULT_DOMAIN}
@@ -29,14 +32,32 @@ def create(req: Request) -> dict[str, Any]:
     auth = req.body.get("auth")
     if not isinstance(auth, dict):
         raise expecting("auth", "request body")
+    _check_trust(req, auth)
     return issue(req, _translated(auth))
 
 
 def issue(req: Request, auth: dict[str, Any]) -> dict[str, Any]:
     """A new token for v3's `auth`, as v2.0 shows it."""
-    token = authentication.authenticate(engine(req).tokens, auth)
+    token = authentication.authenticate(req, auth)
+    if isinstance(token, Receipt):
+        raise unauthorized()  # v2.0 has no way to ask for another factor
     with req.cloud.db.read() as session:
         return render_token(req, session, token)
+
+
+def _check_trust(req: Request, auth: dict[str, Any]) -> None:
+    """The tenant must be that of the trust; looked at first, so that no use of the trust is taken in vain."""
+    trust_id = auth.get("trust_id")
+    if not isinstance(trust_id, str) or not trust_id:
+        return
+    with req.cloud.db.read() as session:
+        trust = trusts.find(session, req.cloud.clock.now(), trust_id)
+        if trust is None:
+            raise forbidden()
+        scope = _scope({"tenantId": auth.get("tenantId"), "tenantName": auth.get("tenantName")})
+        named = find_project(session, scope["project"]) if "project" in scope else None
+        if trust.project_id is not None and (named is None or named.id != trust.project_id):
+            raise forbidden()
 
 
 def _translated(auth: dict[str, Any]) -> dict[str, Any]:
@@ -149,11 +170,22 @@ def render_token(req: Request, session: Session, token: Token) -> dict[str, Any]
         "roles": [{"name": role.name} for role in token.roles],
         "roles_links": [],
     }
+    trust = {} if token.trust is None else {"trust": _trust_view(token.trust)}
     return {
-        "access": {
+        "access": trust
+        | {
             "token": shown,
             "user": user,
             "serviceCatalog": service_catalog(req, token) if token.project is not None else [],
             "metadata": {"is_admin": 0, "roles": [role.id for role in token.roles]},
         }
+    }
+
+
+def _trust_view(trust: Delegation) -> dict[str, Any]:
+    return {
+        "id": trust.id,
+        "impersonation": trust.impersonation,
+        "trustee_user_id": trust.trustee_user_id,
+        "trustor_user_id": trust.trustor_user_id,
     }
