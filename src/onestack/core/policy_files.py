@@ -26,7 +26,7 @@ class PolicyFileError(ConfigError):
 
 def stamp(service: str, directory: Path) -> Stamp:
     """Changes whenever a file of the service appears, changes or goes."""
-    found = []
+    found: list[tuple[int, int, int] | None] = []
     for suffix in SUFFIXES:
         try:
             status = os.stat(directory / f"{service}.{suffix}")
