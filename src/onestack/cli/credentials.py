@@ -48,11 +48,13 @@ def variables_v2(settings: Settings, user: str) -> dict[str, str]:
 def openrc(settings: Settings, user: str, *, v2: bool = False) -> str:
     """Shell text for `eval`. What another cloud's openrc may have left in the shell is unset."""
     wanted = variables_v2(settings, user) if v2 else variables(settings, user)
-    stale: tuple[str, ...] = ("OS_CLOUD", "OS_TOKEN", "OS_PROJECT_ID", "OS_TENANT_NAME", "OS_TENANT_ID", "OS_SYSTEM_SCOPE",
-             "OS_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_SERVICE_TOKEN",
-             "OS_SERVICE_ENDPOINT", "SERVICE_TOKEN", "SERVICE_ENDPOINT", "OS_ENDPOINT", "OS_URL")  # fmt: skip
+    stale = [
+        "OS_CLOUD", "OS_TOKEN", "OS_PROJECT_ID", "OS_TENANT_NAME", "OS_TENANT_ID", "OS_SYSTEM_SCOPE", "OS_DOMAIN_ID",
+        "OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_SERVICE_TOKEN", "OS_SERVICE_ENDPOINT",
+        "SERVICE_TOKEN", "SERVICE_ENDPOINT", "OS_ENDPOINT", "OS_URL",
+    ]  # fmt: skip
     if v2:
-        stale += ("OS_PROJECT_NAME", "OS_USER_DOMAIN_ID", "OS_PROJECT_DOMAIN_ID", "OS_AUTH_TYPE", "OS_INTERFACE")
+        stale += ["OS_PROJECT_NAME", "OS_USER_DOMAIN_ID", "OS_PROJECT_DOMAIN_ID", "OS_AUTH_TYPE", "OS_INTERFACE"]
     lines = [f"unset {' '.join(stale)}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in wanted.items()]
     return "\n".join(lines) + "\n"

@@ -119,7 +119,7 @@ def _endpoints(session: Session, cloud: Cloud, wanted: Wanted, done: list[str]) 
 
 
 def flush_trusts(cloud: Cloud, before: datetime.datetime | None, **of: str | None) -> int:
-    """Remove trusts that expired (before `before`, by default now); how many. `of`: column → value that it must have."""
+    """Remove trusts that expired, by default until now; how many. `of`: column → the value that it must have."""
     columns = {name: getattr(Trust, name) for name in of}
     conditions = [columns[name] == value for name, value in of.items() if value is not None]
     with cloud.db.write() as session:

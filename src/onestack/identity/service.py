@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from onestack.core.cloud import Cloud
 from onestack.core.routes import Route
 from onestack.identity.dialect import IdentityDialect
@@ -12,14 +10,10 @@ from onestack.identity.policies import POLICIES, IdentityPolicy
 from onestack.identity.routes import ROUTES
 from onestack.identity.routes_v2 import ADMIN_ROUTES, PUBLIC_ROUTES
 
-log = logging.getLogger(__name__)
-
 
 def build(cloud: Cloud) -> dict[str, IdentityService]:
     """Both services; `cloud.authenticate` works from here on, for every service."""
     engine = Engine(cloud)
-    if cloud.settings.identity.admin_token:
-        log.warning("identity.admin_token is set: whoever has it is an admin of identity; take it out when you can")
     cloud.authenticate = engine.tokens.authenticate
     return {
         "identity": _service(cloud, engine, [*ROUTES, *PUBLIC_ROUTES]),

@@ -53,6 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     except config.ConfigError as error:
         print(f"onestack server: {error}", file=sys.stderr)
         return 2
+    if settings.identity.admin_token:
+        log.warning("identity.admin_token is set: whoever has it is an admin of identity; take it out when you can")
     build.add_operation_workers(cloud)
     bootstrap.run(cloud)
     gc.collect()
