@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from onestack.core.clock import micros_z, seconds
-from onestack.core.errors import BadRequest, Gone, Unauthorized
+from onestack.core.errors import BadRequest, Gone, NotFound, Unauthorized
 from onestack.core.http import Request, Response
 from onestack.identity import authentication, tokens, trusts
 from onestack.identity.api.common import DEFAULT_DOMAIN, get_project
@@ -38,7 +38,10 @@ def create(req: Request) -> dict[str, Any]:
 
 def issue(req: Request, auth: dict[str, Any]) -> dict[str, Any]:
     """A new token for v3's `auth`, as v2.0 shows it."""
-    token = authentication.authenticate(req, auth)
+    try:
+        token = authentication.authenticate(req, auth)
+    except NotFound:
+        raise unauthorized() from None  # the token that was shown; v3 says 404
     if isinstance(token, Receipt):
         raise unauthorized()  # v2.0 has no way to ask for another factor
     with req.cloud.db.read() as session:
