@@ -8,6 +8,7 @@ error should not lock anybody out without a word.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,12 @@ def references(check: Any) -> list[str]:
     return [name for one in inner for name in references(one)]
 
 
+def _denies(check: Any) -> bool:
+    """Whether a check has "deny" in it."""
+    inner = getattr(check, "rules", None) or ([check.rule] if isinstance(check, _checks.NotCheck) else [])
+    return isinstance(check, _checks.FalseCheck) or any(_denies(one) for one in inner)
+
+
 def _text(file: Path, name: str, check: Any) -> str:
     text = check
     if check is None:
@@ -89,7 +96,8 @@ def _text(file: Path, name: str, check: Any) -> str:
         text = _from_lists(file, name, check)
     if not isinstance(text, str):
         raise PolicyFileError(f"{file}: the check of {name} is neither a string nor a list")
-    if isinstance(_parser.parse_rule(text), _checks.FalseCheck) and text.strip() not in ("!", "(!)"):
+    # What oslo.policy can't read is "deny" afterwards; somebody who means that writes "!".
+    if _denies(_parser.parse_rule(text)) and "!" not in re.split(r"[\s()]+", text):
         raise PolicyFileError(f"{file}: the check of {name} cannot be read: {text[:200]!r}")
     return text
 

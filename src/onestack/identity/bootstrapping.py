@@ -102,20 +102,27 @@ def _user(session: Session, cloud: Cloud, wanted: Wanted, hashed: str, done: lis
 
 
 def _endpoints(session: Session, cloud: Cloud, wanted: Wanted, done: list[str]) -> None:
-    """An endpoint of the operator's own beside those that the settings make."""
+    """Identity's endpoints in another region; those in the cloud's own are made from the settings."""
     service = next(row for row in catalog.own_services() if row.type == "identity")
-    known = {
-        (row.interface, row.region_id, row.url)
-        for row in catalog.endpoints(session, cloud.settings)
-        if row.service_id == service.id
-    }
+    if wanted.region == cloud.settings.region:
+        for row in catalog.own_endpoints(cloud.settings):
+            if row.service_id == service.id and wanted.urls.get(row.interface, row.url).rstrip("/") != row.url:
+                done.append(
+                    f"{row.interface} endpoint stays {row.url}: the settings make it (public_host, port_offset)"
+                )
+        return
     for interface, url in wanted.urls.items():
-        if (interface, wanted.region, url) not in known:
-            session.add(
-                Endpoint(id=cloud.ids.hex(), service_id=service.id, interface=interface, region_id=wanted.region,
-                         url=url, enabled=True, extra={})
-            )  # fmt: skip
-            done.append(f"{interface} endpoint {url} was made")
+        query = sa.select(Endpoint).where(
+            Endpoint.service_id == service.id, Endpoint.interface == interface, Endpoint.region_id == wanted.region
+        )
+        row = session.scalars(query).first()
+        if row is None:
+            row = Endpoint(id=cloud.ids.hex(), service_id=service.id, interface=interface, region_id=wanted.region,
+                           url="", enabled=True, extra={})  # fmt: skip
+            session.add(row)
+        if row.url != url:
+            row.url = url
+            done.append(f"{interface} endpoint of {wanted.region} is {url}")
 
 
 def flush_trusts(cloud: Cloud, before: datetime.datetime | None, **of: str | None) -> int:

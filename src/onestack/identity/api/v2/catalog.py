@@ -37,7 +37,7 @@ def service_catalog(req: Request, token: Token) -> list[dict[str, Any]]:
             if service["id"] in own and service["type"] == "identity":
                 # Clients of v2.0 append /tenants and the like to what they find here.
                 url = url.removesuffix("/v3") + "/v2.0"
-            shown[f"{endpoint['interface']}URL"] = url
+            shown.setdefault(f"{endpoint['interface']}URL", url)  # a second one of its kind has no place here
         found.append(
             {"type": service["type"], "name": service["name"], "endpoints": list(regions.values()),
              "endpoints_links": []}
