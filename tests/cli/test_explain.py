@@ -159,11 +159,14 @@ def test_the_first_admin_again_and_again(onestack, state) -> None:
              "--bootstrap-public-url", "http://x:5000/v3/")  # fmt: skip
     status, text, _ = onestack(*words)
     assert status == 0
-    for line in ("user boss was made", "project hq was made", "role chief was made", "region North was made"):
+    for line in ("user boss was made", "project hq was made", "role chief was made", "region North was made",
+                 "public endpoint of North is http://x:5000/v3/"):  # fmt: skip
         assert line in text
     assert onestack(*words)[1] == "everything was there\n"
     changed = [*words[:5], "pw2", *words[6:]]
     assert onestack(*changed)[1] == "user boss got the password\n"
+    here = [*changed[:-3], "RegionOne", *changed[-2:]]
+    assert "public endpoint stays http://127.0.0.1:5000/v3" in onestack(*here)[1]
     status, text, _ = onestack("explain", "identity:get_user", "--user", "boss", "--project", "hq")
     assert "boss on hq: chief" in text
     status, _, error = onestack("keystone-manage", "bootstrap")
