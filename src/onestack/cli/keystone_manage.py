@@ -28,7 +28,6 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("-d", "--debug", action="store_true", help="accepted, as Keystone's is")
     top.add_argument("--config-file", action="append", metavar="FILE", help="accepted: the settings are onestack.toml")
     top.add_argument("--config-dir", action="append", metavar="DIR", help="accepted: the settings are onestack.toml")
-    top.add_argument("--state", metavar="DIR", default=None, help="where the cloud lives (ONESTACK_STATE)")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, words: str) -> argparse.ArgumentParser:
@@ -109,9 +108,8 @@ def _add_federation(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """`onestack keystone-manage …`: what stands after the word is in `options.rest`."""
-    given = parser().parse_args(options.rest)
-    options.state = given.state or options.state
+    """`onestack keystone-manage …`: the words that aren't `onestack`'s are in `options.words`."""
+    given = parser().parse_args(options.words)
     settings = existing(options)
     become.server(settings)
     return COMMANDS[given.command](settings, given)
