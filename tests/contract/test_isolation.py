@@ -15,7 +15,11 @@ from tests.contract.world import INVALID, MARK, PERSONAS, SERVICES, all_routes
 
 # Answered to everybody, also without a token: which versions there are, and the ways to prove who one is.
 PUBLIC = {
-    ("identity", "GET", "/"), ("identity", "GET", "/v3"), ("identity", "POST", "/v3/auth/tokens"),
+    ("identity", "GET", "/"), ("identity", "GET", "/v3"), ("identity", "GET", "/v2.0"),
+    ("identity", "POST", "/v2.0/tokens"),
+    ("identity", "GET", "/v2.0/certificates/ca"), ("identity", "GET", "/v2.0/certificates/signing"),
+    ("identity", "GET", "/v2.0/extensions"), ("identity", "GET", "/v2.0/extensions/{alias}"),
+    ("identity", "POST", "/v3/auth/tokens"),
     ("identity", "POST", "/v3/users/{user_id}/password"), ("image", "GET", "/"), ("image", "GET", "/versions"),
     ("placement", "GET", "/"), ("network", "GET", "/"), ("network", "GET", "/v2.0"), ("compute", "GET", "/"),
     ("compute", "GET", "/v2"), ("compute", "GET", "/v2.1"),

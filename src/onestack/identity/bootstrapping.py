@@ -105,10 +105,10 @@ def _endpoints(session: Session, cloud: Cloud, wanted: Wanted, done: list[str]) 
     """Identity's endpoints in another region; those in the cloud's own are made from the settings."""
     service = next(row for row in catalog.own_services() if row.type == "identity")
     if wanted.region == cloud.settings.region:
-        for row in catalog.own_endpoints(cloud.settings):
-            if row.service_id == service.id and wanted.urls.get(row.interface, row.url).rstrip("/") != row.url:
+        for own in catalog.own_endpoints(cloud.settings):
+            if own.service_id == service.id and wanted.urls.get(own.interface, own.url).rstrip("/") != own.url:
                 done.append(
-                    f"{row.interface} endpoint stays {row.url}: the settings make it (public_host, port_offset)"
+                    f"{own.interface} endpoint stays {own.url}: the settings make it (public_host, port_offset)"
                 )
         return
     for interface, url in wanted.urls.items():
