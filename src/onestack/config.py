@@ -65,6 +65,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limit_enforcement_model: Literal["flat", "strict_two_level"] = "flat"  # of unified limits in a tree of projects
     # What a project sees whose endpoint filters leave nothing: the whole catalog, or an empty one.
     return_all_endpoints_if_no_filter: bool = True
+    admin_token: str = ""  # whoever sends it as X-Auth-Token to identity is an admin; empty: there is none
 
 
 class Compute(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -223,6 +224,9 @@ def _check_identity(identity: Identity) -> None:
     ):
         if not low <= getattr(identity, name) <= high:
             raise ConfigError(f"identity.{name} must be from {low} to {high}, not {getattr(identity, name)}")
+    token = identity.admin_token
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError("identity.admin_token goes into a header: it must be printable ASCII without spaces")
 
 
 _MOST = 1_000_000  # days or seconds: what is added to a date must stay one

@@ -73,6 +73,13 @@ IDENTITY: Bodies = {
                         "project_id": "$project_id"}},
         {"credential": {"type": "cert", "blob": "x", "user_id": "$user_id"}},
     ],
+    ("identity", "POST", "/v2.0/tokens"): [
+        {"auth": {"tenantName": "alpha", "passwordCredentials": {"username": "ann", "password": "open sesame"}}}
+    ],
+    ("identity", "PATCH", "/v2.0/OS-KSCRUD/users/{user_id}"): [
+        {"user": {"password": "new", "original_password": "open sesame"}}
+    ],
+    ("identity", "POST", "/v2.0/users/{user_id}/credentials/OS-EC2"): [{"tenant_id": "$project_id"}],
     ("identity", "POST", "/v3/users/{user_id}/credentials/OS-EC2"): [{"tenant_id": "$project_id"}],
     ("identity", "POST", "/v3/ec2tokens"): [
         {"credentials": {"access": "$access", "signature": "$ec2_signature", "host": "h", "verb": "GET", "path": "/",

@@ -15,7 +15,11 @@ from tests.contract.world import INVALID, MARK, PERSONAS, SERVICES, all_routes
 
 # Answered to everybody, also without a token: which versions there are, and the ways to prove who one is.
 PUBLIC = {
-    ("identity", "GET", "/"), ("identity", "GET", "/v3"), ("identity", "POST", "/v3/auth/tokens"),
+    ("identity", "GET", "/"), ("identity", "GET", "/v3"), ("identity", "GET", "/v2.0"),
+    ("identity", "POST", "/v2.0/tokens"),
+    ("identity", "GET", "/v2.0/certificates/ca"), ("identity", "GET", "/v2.0/certificates/signing"),
+    ("identity", "GET", "/v2.0/extensions"), ("identity", "GET", "/v2.0/extensions/{alias}"),
+    ("identity", "POST", "/v3/auth/tokens"),
     ("identity", "POST", "/v3/users/{user_id}/password"), ("image", "GET", "/"), ("image", "GET", "/versions"),
     ("placement", "GET", "/"), ("network", "GET", "/"), ("network", "GET", "/v2.0"), ("compute", "GET", "/"),
     ("compute", "GET", "/v2"), ("compute", "GET", "/v2.1"),
@@ -27,9 +31,13 @@ ABOUT_NOBODY = {
     ("network", "GET", "/v2.0/extensions"), ("network", "GET", "/v2.0/extensions/{alias}"),
     ("network", "GET", "/v2.0/quotas/tenant"), ("network", "GET", "/v2.0/quotas/project"),
 }  # fmt: skip
-# Without a rule of their own. Image's usage is the caller's own. Neutron shows of each list, and of each object, what
+# Without a rule of their own. Image's usage is the caller's own, as are v2.0's tenants and password on
+# port 5000. Neutron shows of each list, and of each object, what
 # the rules get_network and so on let the caller see; compute's image routes ask Glance's rules.
-FILTERED = {("image", "GET", "/v2/info/usage"), ("network", "GET", "/v2.0/agents")} | {
+FILTERED = {
+    ("image", "GET", "/v2/info/usage"), ("network", "GET", "/v2.0/agents"), ("identity", "GET", "/v2.0/tenants"),
+    ("identity", "PATCH", "/v2.0/OS-KSCRUD/users/{user_id}"),
+} | {
     ("network", "GET", f"/v2.0/{plural}{rest}")
     for plural, name in (
         ("networks", "network_id"), ("subnets", "subnet_id"), ("ports", "port_id"), ("routers", "router_id"),

@@ -198,6 +198,7 @@ class World:
         self.ask("identity", "DELETE", "/v3/auth/tokens", headers={"X-Subject-Token": self.tokens["revoked"] or ""})
         self.ask("identity", "PATCH", f"/v3/users/{self.ids['dan']}", {"user": {"enabled": False}})
         self.ids["token"] = self.tokens["member"] or ""
+        self.ids["alias"] = "OS-KSCRUD"
         self.ids |= {"project_id": self.ids["alpha"], "user_id": self.ids["ann"], "member_role": roles["member"]}
 
     def _identity(self) -> None:

@@ -145,5 +145,8 @@ def quick(settings: Settings) -> list[Check]:
 
 
 def every(settings: Settings) -> list[Check]:
+    from onestack.cli import identity_checks
+
     more = [memory(settings), installed(settings), virtualization(settings), *datapath(settings), init()]
+    more += identity_checks.policies(settings)
     return [*quick(settings), *more]

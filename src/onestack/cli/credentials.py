@@ -32,12 +32,31 @@ def variables(settings: Settings, user: str) -> dict[str, str]:
     }
 
 
-def openrc(settings: Settings, user: str) -> str:
+def variables_v2(settings: Settings, user: str) -> dict[str, str]:
+    """The same for clients that know identity v2.0 alone. Admins' calls are on a port of their own there."""
+    newer = variables(settings, user)
+    return {
+        "OS_AUTH_URL": settings.url("identity-admin") + "/v2.0",
+        "OS_IDENTITY_API_VERSION": "2",
+        "OS_USERNAME": user,
+        "OS_PASSWORD": newer["OS_PASSWORD"],
+        "OS_TENANT_NAME": newer["OS_PROJECT_NAME"],
+        "OS_REGION_NAME": settings.region,
+    }
+
+
+def openrc(settings: Settings, user: str, *, v2: bool = False) -> str:
     """Shell text for `eval`. What another cloud's openrc may have left in the shell is unset."""
-    stale = ("OS_CLOUD", "OS_TOKEN", "OS_PROJECT_ID", "OS_TENANT_NAME", "OS_TENANT_ID", "OS_SYSTEM_SCOPE",
-             "OS_DOMAIN_ID", "OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME")  # fmt: skip
+    wanted = variables_v2(settings, user) if v2 else variables(settings, user)
+    stale = [
+        "OS_CLOUD", "OS_TOKEN", "OS_PROJECT_ID", "OS_TENANT_NAME", "OS_TENANT_ID", "OS_SYSTEM_SCOPE", "OS_DOMAIN_ID",
+        "OS_DOMAIN_NAME", "OS_USER_DOMAIN_NAME", "OS_PROJECT_DOMAIN_NAME", "OS_SERVICE_TOKEN", "OS_SERVICE_ENDPOINT",
+        "SERVICE_TOKEN", "SERVICE_ENDPOINT", "OS_ENDPOINT", "OS_URL",
+    ]  # fmt: skip
+    if v2:
+        stale += ["OS_PROJECT_NAME", "OS_USER_DOMAIN_ID", "OS_PROJECT_DOMAIN_ID", "OS_AUTH_TYPE", "OS_INTERFACE"]
     lines = [f"unset {' '.join(stale)}"]
-    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables(settings, user).items()]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in wanted.items()]
     return "\n".join(lines) + "\n"
 
 

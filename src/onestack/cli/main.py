@@ -11,7 +11,7 @@ import sys
 HYPERVISORS = ("auto", "kvm", "qemu", "fake")
 
 # Commands that read their own words.
-PASSED_ON = ("tempest", "glance-manage")
+PASSED_ON = ("tempest", "glance-manage", "keystone-manage")
 # command: (module, function)
 COMMANDS = {
     "up": ("onestack.cli.up", "run"),
@@ -20,6 +20,8 @@ COMMANDS = {
     "doctor": ("onestack.cli.doctor", "run"),
     "logs": ("onestack.cli.logs", "run"),
     "openrc": ("onestack.cli.main", "openrc"),
+    "explain": ("onestack.cli.explain", "run"),
+    "keystone-manage": ("onestack.cli.keystone_manage", "run"),
     "boot": ("onestack.cli.up", "boot"),
     "tempest": ("onestack.cli.tempest", "run"),
     "version": ("onestack.cli.main", "version"),
@@ -52,6 +54,9 @@ def parser() -> argparse.ArgumentParser:
     doctor = add("doctor", "what this machine lacks, and the fix")
     logs = add("logs", "the logs of the server, the agent or an engine")
     openrc_ = add("openrc", 'the environment of a user: eval "$(onestack openrc)"')
+    add_explain = add("explain", "who may do something, and which rule says so")
+    words = "Keystone's own administration: bootstrap, db_sync, fernet_rotate …"
+    commands.add_parser("keystone-manage", help=words, add_help=False, parents=[where])
     boot = add("boot", "boot one more demo VM")
     words = "Glance's own tool: metadata definitions from files, and to files"
     commands.add_parser("glance-manage", help=words, add_help=False, parents=[where])
@@ -75,9 +80,13 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument(
         "-n", "--lines", type=count, default=40, metavar="N", help="how many lines (default: %(default)s)"
     )
+    openrc_.add_argument("--v2", action="store_true", help="for old clients: identity v2.0, on the admins' port")
     openrc_.add_argument("user", nargs="?", default="admin", metavar="USER", help="admin (default) or demo")
     boot.add_argument("name", nargs="?", metavar="NAME", help="the VM's name (default: hello, hello-2 …)")
     del down
+    from onestack.cli import explain
+
+    explain.options(add_explain)
     return top
 
 
@@ -92,7 +101,7 @@ def openrc(options: argparse.Namespace) -> int:
     from onestack.cli import credentials
     from onestack.cli.settings import existing
 
-    print(credentials.openrc(existing(options), options.user), end="")
+    print(credentials.openrc(existing(options), options.user, v2=options.v2), end="")
     return 0
 
 

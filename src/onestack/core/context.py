@@ -31,11 +31,12 @@ class Context(msgspec.Struct, kw_only=True):
     remote: str = ""
     access_rules: AccessRules | None = None  # None: the token may be used for everything
     service: Context | None = None  # the service that asks for the user, when its token came along
+    by_admin_token: bool = False  # nobody: the caller knows identity's `admin_token`
     token_data: Any = None  # the identity service's own record of the token
 
     @property
     def is_admin(self) -> bool:
-        return "admin" in self.roles
+        return self.by_admin_token or "admin" in self.roles
 
     @property
     def scope(self) -> str:
@@ -56,7 +57,7 @@ class Context(msgspec.Struct, kw_only=True):
             "domain_id": self.domain_id,
             "system_scope": "all" if self.system else None,
             "roles": self.roles,
-            "is_admin": self.is_admin,
+            "is_admin": 1 if self.by_admin_token else self.is_admin,
             "trust_id": self.trust_id,
             # Keystone's rules ask by these paths: token.domain.id and token.project.domain.id.
             "token": {"domain": {"id": self.domain_id}, "project": {"domain": {"id": self.project_domain_id}}},

@@ -204,12 +204,15 @@ class Service:
         self.name = name
         self.dialect = dialect
         self.routes = list(routes)
-        directory = cloud.settings.path("policy")
-        self.policy = self.policy_type(name, policies, directory if directory.is_dir() else None)
+        self.policy = self.policy_type(name, policies, cloud.settings.path("policy"))
         self.rewrite = rewrite  # path → path before routing, e.g. to take a project id out of it
         for route in self.routes:
             if route.policy is not None and route.policy not in policies:
                 raise ValueError(f"{name}: {route.method} {route.path} names the unknown rule {route.policy}")
+
+    def authenticate(self, token: str) -> Context | None:
+        """Who a token is, None when it doesn't hold."""
+        return self.cloud.authenticate(token)
 
     def app(self, pool: ThreadPoolExecutor) -> Any:
         """The ASGI application; handlers run in `pool`."""
@@ -363,7 +366,7 @@ def _enter(req: Request, route: Route) -> None:
 
 def _caller(req: Request, token: str) -> Context | None:
     """Whose token it is; None also when its access rules don't allow this request, as the auth middleware has it."""
-    ctx = req.cloud.authenticate(token)
+    ctx = req.service.authenticate(token)
     if ctx is None or ctx.access_rules is None:
         return ctx
     falcon = req.falcon

@@ -1,12 +1,14 @@
 """Who may do what: oslo.policy rules, the real services' names and defaults, the operator's file over them.
 
-The operator's file is `<state>/policy/<service>.yaml` (or the older `.json`); it is read again when it changes. A
-rule that isn't registered is denied to everybody.
+The operator's file is `<state>/policy/<service>.yaml` (or the older `.json`). It may come, change and go while the
+service runs. One that can't be read changes nothing: the rules stay what they were, and the log says why; only a start
+is refused. A rule that isn't registered is denied to everybody.
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,13 @@ from typing import Any
 from oslo_config import cfg
 from oslo_policy import opts, policy
 
+from onestack.core import policy_files
 from onestack.core.context import Context
 from onestack.core.errors import Forbidden
 from onestack.core.policy_checks import Compiled
+from onestack.core.policy_files import PolicyFileError
+
+log = logging.getLogger(__name__)
 
 Target = dict[str, Any]
 
@@ -28,44 +34,37 @@ def _rule(name: str, check: str) -> policy.RuleDefault:
 
 
 class Policy:
-    """The rules of one service."""
+    """The rules of one service. Raises PolicyFileError when they can't be had at first."""
 
     def __init__(self, service: str, defaults: dict[str, str], directory: Path | None = None) -> None:
         conf = cfg.ConfigOpts()
         conf([], project="onestack", default_config_files=[], default_config_dirs=[])
         opts.set_defaults(conf)
-        file = self._file(service, directory)
-        self._enforcer = policy.Enforcer(conf, policy_file=str(file or ""), use_conf=file is not None)
+        self._enforcer = policy.Enforcer(conf, policy_file="", use_conf=False)
         self._enforcer.suppress_default_change_warnings = True
         self._enforcer.suppress_deprecation_warnings = True
-        rules = [_rule(name, check) for name, check in defaults.items()]
-        if file is None:
-            # Without a file there is nothing to look for on each check.
-            self._enforcer.set_rules({rule.name: rule.check for rule in rules}, overwrite=True, use_conf=False)
-        else:
-            self._enforcer.register_defaults(rules)
-            conf.set_override("policy_dirs", [], group="oslo_policy")
-            self._enforcer.load_rules()
-        self._file_path = file
-        self._stamp: tuple[int, int] | None = None
+        self._service = service
+        self._directory = directory
         self._loading = threading.Lock()
         self._defaults = defaults
-        self._compiled = Compiled(self._enforcer)
-
-    @staticmethod
-    def _file(service: str, directory: Path | None) -> Path | None:
-        if directory is None:
-            return None
-        for suffix in ("yaml", "json"):
-            file = directory / f"{service}.{suffix}"
-            if file.exists():
-                return file
-        return None
+        self._stamp = policy_files.stamp(service, directory) if directory else ()
+        self._compiled = self._load()
 
     @property
     def rules(self) -> dict[str, str]:
-        """Name → check string, for the policy reference."""
+        """Name → default check string, for the policy reference."""
         return dict(self._defaults)
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """Name → check string of the operator's file. Raises PolicyFileError."""
+        file = self.file
+        return policy_files.read(file) if file is not None else {}
+
+    @property
+    def file(self) -> Path | None:
+        """The operator's file, if there is one now."""
+        return policy_files.find(self._service, self._directory) if self._directory is not None else None
 
     def allows(self, rule: str, context: Context, target: Target) -> bool:
         """Whether `context` may do `rule` to `target` (a flat dict: project_id, user_id …)."""
@@ -76,18 +75,29 @@ class Policy:
 
     def _current(self) -> Compiled:
         """The rules as the operator's file has them now."""
-        if self._file_path is None:
+        if self._directory is None or policy_files.stamp(self._service, self._directory) == self._stamp:
             return self._compiled
-        found = self._file_path.stat()
-        stamp = (found.st_mtime_ns, found.st_size)
-        if stamp == self._stamp:
-            return self._compiled
-        # oslo.policy empties its table of rules while it reads a changed file, so nobody may look at it meanwhile.
         with self._loading:
-            self._enforcer.load_rules()
-            self._compiled = Compiled(self._enforcer)
-            self._stamp = stamp
+            stamp = policy_files.stamp(self._service, self._directory)
+            if stamp != self._stamp:
+                try:
+                    self._compiled = self._load()
+                    log.info("the policy of %s was read again", self._service)
+                except PolicyFileError as error:
+                    log.error("the policy of %s stays what it was: %s", self._service, error)
+                self._stamp = stamp
             return self._compiled
+
+    def _load(self) -> Compiled:
+        checks = {name: _rule(name, check).check for name, check in self._defaults.items()}
+        file = self.file
+        if file is not None:
+            given = policy_files.read(file)
+            checks.update({name: _rule(name, check).check for name, check in given.items()})
+            policy_files.check_circles(file, checks, given)
+        # A table of its own for each load: others may be looking at the old one.
+        self._enforcer.set_rules(checks, overwrite=True, use_conf=False)
+        return Compiled(self._enforcer)
 
     def authorize(self, rule: str, context: Context, target: Target) -> None:
         """Raise Forbidden (403) unless allowed."""

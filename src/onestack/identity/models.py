@@ -163,6 +163,8 @@ class Endpoint(Base):
     __tablename__ = "identity_endpoints"
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    # Endpoints of v2.0 have one id for up to three rows.
+    legacy_endpoint_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     service_id: Mapped[str] = mapped_column(sa.String(64), index=True)
     interface: Mapped[str] = mapped_column(sa.String(8))
     region_id: Mapped[str | None] = mapped_column(sa.String(255), index=True)

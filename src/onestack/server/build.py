@@ -61,3 +61,9 @@ def add_operation_workers(cloud: Cloud) -> None:
     """One pool of threads for every service's operations; called when all services are built."""
     if cloud.runners:
         cloud.workers.append(Workers(cloud, cloud.runners))
+
+
+def rules(settings: Settings, service: str) -> dict[str, str]:
+    """Rule → default check of one service. Raises ConfigError when the operator's file for it can't be read."""
+    found: dict[str, str] = services(cloud_of(settings))[service].policy.rules  # type: ignore[attr-defined]
+    return found

@@ -48,7 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
     from onestack.server import bootstrap, build
 
     cloud = build.cloud_of(settings)
-    applications = build.services(cloud)
+    try:
+        applications = build.services(cloud)
+    except config.ConfigError as error:
+        print(f"onestack server: {error}", file=sys.stderr)
+        return 2
+    if settings.identity.admin_token:
+        log.warning("identity.admin_token is set: whoever has it is an admin of identity; take it out when you can")
     build.add_operation_workers(cloud)
     bootstrap.run(cloud)
     gc.collect()

@@ -29,17 +29,18 @@ def newest() -> str:
 def ensure(database: Database) -> None:
     """Create the schema or bring it up to date. Two servers that start together do it one after the other."""
     with _alone(database):
-        revision = _stamped(database)
-        if revision == newest():
+        current = revision(database)
+        if current == newest():
             return
-        if revision is None:
+        if current is None:
             database.create_all()
             _stamp(database, newest())
             return
         _migrate(database)
 
 
-def _stamped(database: Database) -> str | None:
+def revision(database: Database) -> str | None:
+    """What the tables are at; None when there are none."""
     with database.engine.connect() as connection:
         if not sa.inspect(connection).has_table("alembic_version"):
             return None

@@ -52,9 +52,9 @@ def show(req: Request, endpoint_id: str) -> dict[str, Any]:
 def create(req: Request) -> dict[str, Any]:
     value = checks.checked(req.body, "endpoint", FIELDS, ("service_id", "interface", "url"))
     known, extra = checks.split(value, FIELDS)
-    _check_url(known["url"])
+    check_url(known["url"])
     with req.cloud.db.write() as session:
-        _check_service(session, known["service_id"])
+        check_service(session, known["service_id"])
         row = Endpoint(
             id=req.cloud.ids.hex(), service_id=known["service_id"], interface=known["interface"],
             region_id=_region(session, known), url=known["url"].strip(), enabled=known.get("enabled", True),
@@ -70,12 +70,12 @@ def update(req: Request, endpoint_id: str) -> dict[str, Any]:
     checks.same_id(value, endpoint_id)
     known, extra = checks.split(value, FIELDS)
     with req.cloud.db.write() as session:
-        row = _changeable(req, session, endpoint_id)
+        row = changeable(req, session, endpoint_id)
         if "service_id" in known:
-            _check_service(session, known["service_id"])
+            check_service(session, known["service_id"])
             row.service_id = known["service_id"]
         if "url" in known:
-            _check_url(known["url"])
+            check_url(known["url"])
             row.url = known["url"].strip()
         if "region" in known or "region_id" in known:
             row.region_id = _region(session, known)
@@ -88,7 +88,7 @@ def update(req: Request, endpoint_id: str) -> dict[str, Any]:
 
 def delete(req: Request, endpoint_id: str) -> None:
     with req.cloud.db.write() as session:
-        session.delete(_changeable(req, session, endpoint_id))
+        session.delete(changeable(req, session, endpoint_id))
         endpoint_filter.forget_endpoints(session, [endpoint_id])
         tokens.changed(session)
 
@@ -106,12 +106,12 @@ def _region(session: Session, known: dict[str, Any]) -> str | None:
     return name
 
 
-def _check_service(session: Session, service_id: str) -> None:
+def check_service(session: Session, service_id: str) -> None:
     if catalog.find_service(session, service_id) is None:
         raise expecting("endpoint service_id", "service table")
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
     if not catalog.usable(url):
         raise BadRequest(f"Cannot create an endpoint with an invalid URL: {url}.")
 
@@ -123,7 +123,7 @@ def get_endpoint(req: Request, session: Session, endpoint_id: str) -> EndpointRo
     return row
 
 
-def _changeable(req: Request, session: Session, endpoint_id: str) -> Endpoint:
+def changeable(req: Request, session: Session, endpoint_id: str) -> Endpoint:
     if get_endpoint(req, session, endpoint_id).own:
         raise Forbidden(
             f"Endpoint {endpoint_id} is part of this cloud: it is made from the settings and can't be changed."

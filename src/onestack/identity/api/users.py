@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -27,6 +28,9 @@ from onestack.identity.backends import BACKEND, counting_failures
 from onestack.identity.dialect import not_found, unauthorized
 from onestack.identity.listing import Filter, Selection
 from onestack.identity.models import Group, Project, User
+
+# What older forms of the API do in the same transaction.
+Then = Callable[[Session, User], None]
 
 _FLAGS = (
     "ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts",
@@ -151,7 +155,7 @@ def show(req: Request, user_id: str) -> dict[str, Any]:
         return {"user": render_user(req, load(req, session, User, user_id, "user"))}
 
 
-def create(req: Request) -> dict[str, Any]:
+def create(req: Request, then: Then | None = None) -> dict[str, Any]:
     value = checks.normalized(checks.checked(req.body, "user", FIELDS, ("name",)))
     # Policy looks at what the client wrote: who may act in one domain only has to name it.
     req.authorize(target(user=value))
@@ -172,10 +176,12 @@ def create(req: Request) -> dict[str, Any]:
         if "password" in known:
             BACKEND.set_password(session, req.cloud, row, hashed)
         BACKEND.save_user(session, row)
+        if then is not None:
+            then(session, row)
         return {"user": render_user(req, row)}
 
 
-def update(req: Request, user_id: str) -> dict[str, Any]:
+def update(req: Request, user_id: str, then: Then | None = None) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         load(req, session, User, user_id, "user")
     value = checks.checked(req.body, "user", FIELDS, change=True)
@@ -203,6 +209,8 @@ def update(req: Request, user_id: str) -> dict[str, Any]:
         _set_enabled(req, row, known.get("enabled"))
         row.extra = row.extra | extra
         BACKEND.save_user(session, row)
+        if then is not None:
+            then(session, row)
         tokens.changed(session)
         return {"user": render_user(req, row)}
 

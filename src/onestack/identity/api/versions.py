@@ -18,14 +18,31 @@ def _v3(req: Request) -> dict[str, Any]:
     }
 
 
+def _v2(req: Request) -> dict[str, Any]:
+    return {
+        "id": "v2.0",
+        "status": "deprecated",
+        "updated": "2016-08-04T00:00:00Z",
+        "links": [
+            {"rel": "self", "href": f"{req.base_url}/v2.0/"},
+            {"rel": "describedby", "type": "text/html", "href": "https://docs.openstack.org/"},
+        ],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v2.0+json"}],
+    }
+
+
 def index(req: Request) -> Response:
     if _wants_home(req):
         return _home(req, "/v3")
-    return Response({"versions": {"values": [_v3(req)]}}, 300, {"Location": f"{req.base_url}/v3/"})
+    return Response({"versions": {"values": [_v3(req), _v2(req)]}}, 300, {"Location": f"{req.base_url}/v3/"})
 
 
 def show(req: Request) -> Response:
     return _home(req, "") if _wants_home(req) else Response({"version": _v3(req)})
+
+
+def show_v2(req: Request) -> dict[str, Any]:
+    return {"version": _v2(req)}
 
 
 def _wants_home(req: Request) -> bool:

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from onestack.identity import accounts
 from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.keys import InvalidToken
 from onestack.identity.lookups import find_user
@@ -35,7 +36,8 @@ def prove(proof: Proof, data: dict[str, Any]) -> str:
         raise expecting("user", "totp")
     user = find_user(proof.session, given)
     passcode = given.get("passcode")
-    if user is None or not user.enabled or not isinstance(passcode, str):
+    rules, now = proof.cloud.settings.security_compliance, proof.cloud.clock.now()
+    if user is None or not accounts.is_enabled(rules, user, now) or not isinstance(passcode, str):
         raise unauthorized()
     query = sa.select(Credential).where(Credential.user_id == user.id, Credential.type == "totp")
     for credential in proof.session.scalars(query.order_by(Credential.id)):
