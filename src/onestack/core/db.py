@@ -3,8 +3,11 @@
 SQLite (the default) runs in WAL mode with synchronous=FULL, so that an acknowledged commit survives power loss.
 A write takes the lock at its first statement (BEGIN IMMEDIATE): two writers never deadlock, and what a writer has
 read stays true until it commits. Writers of one process queue on a lock of ours, which is fair and wakes at once,
-where SQLite's own busy handler sleeps. On PostgreSQL writes run at READ COMMITTED,
-and rows that must not change meanwhile are selected FOR UPDATE.
+where SQLite's own busy handler sleeps.
+
+On PostgreSQL reads run at REPEATABLE READ, so that they are snapshots too, and writes at READ COMMITTED: rows that
+must not change meanwhile are selected FOR UPDATE. A write that lost a race there (`lost_race`) is run again from its
+start, and then sees who won: a handler by core/http.py, a worker by its loop.
 """
 
 from __future__ import annotations
@@ -65,16 +68,22 @@ class Database:
             event.listen(self.engine, "connect", _tune_sqlite)
             event.listen(self.engine, "begin", _begin)
         else:
-            self.engine = sa.create_engine(url, pool_size=pool_size, max_overflow=-1, pool_pre_ping=True)
+            # hide_parameters: an error's text reaches the log, and parameters may be secrets.
+            self.engine = sa.create_engine(
+                url, pool_size=pool_size, max_overflow=-1, pool_pre_ping=True, hide_parameters=True
+            )
         self._immediate = self.engine.execution_options(onestack_write=True)
+        self._snapshot = self.engine
+        if not self.sqlite:
+            self._snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writers = threading.Lock()
-        self._writer = 0  # the thread that holds it
+        self._writing = threading.local()  # `.now`: this thread is in a write
         self._sessions = orm.sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
 
     @contextmanager
     def read(self) -> Iterator[orm.Session]:
         """A consistent snapshot; nothing that is done in it is kept."""
-        session = self._sessions()
+        session = self._sessions(bind=self._snapshot)
         try:
             yield session
         finally:
@@ -86,11 +95,11 @@ class Database:
 
         Functions given to `on_commit` run after the commit, in order, in the same thread.
         """
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("a write transaction was begun inside another one: hand its session on instead")
         if self.sqlite:
-            if self._writer == threading.get_ident():
-                raise RuntimeError("a write transaction was begun inside another one: hand its session on instead")
             self._writers.acquire()
-            self._writer = threading.get_ident()
+        self._writing.now = True
         session = self._sessions(bind=self._immediate, autoflush=True)
         try:
             yield session
@@ -100,8 +109,8 @@ class Database:
             raise
         finally:
             session.close()
+            self._writing.now = False
             if self.sqlite:
-                self._writer = 0
                 self._writers.release()
         for function in session.info.get("on_commit", ()):
             function()
@@ -128,6 +137,18 @@ def fetch(session: orm.Session, statement: sa.Executable, **values: Any) -> sa.C
 def many(name: str) -> sa.BindParameter[Any]:
     """The parameter of `column.in_(…)` in such a select."""
     return sa.bindparam(name, expanding=True)
+
+
+def lost_race(error: BaseException) -> bool:
+    """Whether a transaction failed only because of another one that ran at the same time, so that running it again
+    helps: a deadlock, or a row that somebody made or removed since we looked. SQLite's writers are alone and never
+    lose one."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, sa.exc.DBAPIError) and state in _LOST_RACES
+
+
+# PostgreSQL, appendix A: serialization_failure, deadlock_detected, unique_violation, foreign_key_violation.
+_LOST_RACES = frozenset(("40001", "40P01", "23505", "23503"))
 
 
 def on_commit(session: orm.Session, function: Callable[[], object]) -> None:
