@@ -8,7 +8,6 @@ import falcon.testing
 import msgspec
 import pytest
 
-from onestack import config
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import Database

@@ -78,7 +78,7 @@ def memory(settings: Settings) -> Check:
 
 def port(settings: Settings) -> list[Check]:
     """One check for each port that somebody else has; one in all when they are free or ours."""
-    if process.running(programs.server(settings)) or programs.systemd_pid(settings, "server"):
+    if any(programs.pid(server) for server in programs.servers(settings)):
         return [Check("ports", "ok", "held by this cloud's server")]
     taken = []
     for service in config.PORTS:

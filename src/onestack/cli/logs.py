@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
             raise Problem(f"there is no log {options.name!r}; there are: {', '.join(sorted(files))}")
         files = {options.name: files[options.name]}
     else:
-        files = {name: files[name] for name in ("server", "agent") if name in files}
+        files = {name: file for name, file in files.items() if name == "agent" or name.partition("-")[0] == "server"}
     try:
         show(files, options.lines, follow=options.follow)
     except BrokenPipeError:

@@ -14,7 +14,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from onestack.cli import checks, client, credentials, demo, layout, programs, summary
+from onestack.cli import checks, client, credentials, demo, layout, programs, restart, summary
 from onestack.cli.problems import Problem
 from onestack.cli.progress import Step, note
 from onestack.cli.settings import of
@@ -149,13 +149,15 @@ def start(settings: Settings) -> None:
             if danger := ovs.danger():
                 note(danger)
     with Step("Starting the server and the agent") as step:
-        programs.ensure_running(settings)
-        if not programs.wait_for_current(settings):
+        late = programs.ensure_running(settings)
+        if not programs.wait_for_current(settings, [one.name for one in late]):
             raise Problem("the supervisor does not start the server", "onestack logs supervisor")
         if programs.real(settings):
             ovn.wait_for_databases(settings)
             ovn.wait_for_chassis(settings)
         wait_for_apis(settings, step)
+    if late:
+        restart.one_after_the_other(settings, late)
     credentials.write(settings)
 
 
