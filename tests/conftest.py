@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,15 +102,13 @@ _cluster: list[postgresql.Cluster] = []
 def pytest_configure(config: pytest.Config) -> None:
     """The process that the tests were started with starts the cluster; workers inherit where it is."""
     if config.getoption("--database") == "postgresql" and not hasattr(config, "workerinput"):
-        _cluster.append(postgresql.Cluster())
-        os.environ[postgresql.VARIABLE] = str(_cluster[0].directory)
+        _cluster.append(postgresql.start())
         postgresql.make_template()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     while _cluster:
         _cluster.pop().stop()
-        del os.environ[postgresql.VARIABLE]
 
 
 @contextmanager

@@ -58,6 +58,14 @@ class Cluster:
     def stop(self) -> None:
         self._run("pg_ctl", "-D", self.directory / "data", "-m", "immediate", "stop")
         shutil.rmtree(self.directory)
+        os.environ.pop(VARIABLE, None)
+
+
+def start() -> Cluster:
+    """A cluster that this process, and those that it starts, knows of."""
+    cluster = Cluster()
+    os.environ[VARIABLE] = str(cluster.directory)
+    return cluster
 
 
 def binaries() -> Path:

@@ -12,7 +12,7 @@ from typing import Literal
 from onestack import config
 from onestack.cli import ports, programs
 from onestack.config import Settings
-from onestack.engines import kvm, ovs, packages, process
+from onestack.engines import kvm, ovs, packages
 from onestack.engines.paths import systemd
 
 GIB = 1 << 30

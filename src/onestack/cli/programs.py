@@ -101,7 +101,7 @@ def ensure_running(settings: Settings) -> list[Program]:
         if real(settings):
             extra[systemd.unit_name(settings, "external")] = systemd.render_external(settings, sys.executable)
         running = {one.name for one in servers(settings) if one.name in several and systemd.main_pid(one)}
-        late = systemd.ensure_units(settings, of_cloud(settings), extra, running.__contains__)
+        late = systemd.ensure_units(settings, of_cloud(settings), extra, running)
         return [one for one in servers(settings) if one.name in late]
     late = [one.name for one in servers(settings) if one.name in several and older(one)]
     hand_over(settings, late)
@@ -150,12 +150,6 @@ def wait_for_current(settings: Settings, but: Collection[str] = (), seconds: flo
         return all(found is not None and found[1] == one.digest for found, one in known)
 
     return process.wait_for(current, seconds, 0.05)
-
-
-def systemd_pid(settings: Settings, name: str) -> int | None:
-    """The pid of one of this cloud's units, where systemd runs them."""
-    program = next((program for program in of_cloud(settings) if program.name == name), None)
-    return systemd.main_pid(program) if program else None
 
 
 def pid(program: Program) -> int | None:

@@ -23,7 +23,6 @@ from typing import Any
 
 from onestack.engines.health import EngineError
 
-
 KILLED_SECONDS = 5.0  # a killed process is gone by then
 
 

@@ -7,7 +7,7 @@ with a target that groups them. Logs go to the same files as without systemd.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Collection
 from pathlib import Path
 
 from onestack.config import Settings
@@ -108,11 +108,11 @@ def ensure_units(
     settings: Settings,
     programs: list[Program],
     extra: dict[str, str],
-    later: Callable[[str], bool] = lambda _name: False,
+    running: Collection[str] = (),
 ) -> list[str]:
     """Write what differs, and start or restart exactly that. `extra`: file text of other units, by unit name.
 
-    Units of programs that are to be restarted `later`, by their names, are left running; they are returned.
+    Programs named in `running` whose units differ are left running; their names are returned, to `restart` them.
     """
     names = {program.name for program in programs}
     wanted = {unit_name(settings, program.name): render(settings, program, names) for program in programs} | extra
@@ -121,10 +121,8 @@ def ensure_units(
     if replaced(UNITS / target(settings), "\n".join(grouping)) or changed:
         process.run(["systemctl", "daemon-reload"])
         process.run(["systemctl", "enable", target(settings), *wanted])
-    late = [
-        program.name for program in programs if unit_name(settings, program.name) in changed and later(program.name)
-    ]
-    changed = [name for name in changed if name not in {unit_name(settings, program) for program in late}]
+    late = [name for name in running if unit_name(settings, name) in changed]
+    changed = [unit for unit in changed if unit not in {unit_name(settings, name) for name in late}]
     if changed:
         process.run(["systemctl", "restart", *changed], seconds=60)
     process.run(["systemctl", "start", target(settings), *wanted], seconds=60)
