@@ -79,6 +79,14 @@ def binaries() -> Path:
     return Path(on_path).parent
 
 
+def installed() -> bool:
+    try:
+        binaries()
+    except RuntimeError:
+        return False
+    return True
+
+
 def url(name: str) -> str:
     return f"postgresql+psycopg://onestack@/{name}?host={os.environ[VARIABLE]}"
 

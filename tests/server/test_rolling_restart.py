@@ -154,6 +154,8 @@ class Load:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def pair(request):
     if request.param == "postgresql":
+        if not postgresql.installed():
+            pytest.skip("PostgreSQL is not installed")
         cluster = None if postgresql.wanted() else postgresql.start()
         database = postgresql.url(postgresql.create(empty=True))
     else:

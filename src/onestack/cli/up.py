@@ -6,6 +6,7 @@ Every step ensures, so that Ctrl-C at any point and `up` again works.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import site
 import subprocess
@@ -60,6 +61,9 @@ def prepare(settings: Settings) -> Settings:
     refuse(*checks.quick(settings))
     if programs.real(settings):
         install()
+    if settings.database.startswith("postgresql"):
+        ensure_psycopg()
+        refuse(checks.database(settings))
     chosen = choose_hypervisor(settings)
     settings = layout.ensure_settings(settings, chosen, user)
     layout.ensure_secrets(settings, user)
@@ -79,6 +83,18 @@ def install() -> None:
     except EngineError as error:
         note(f"consoles in the browser will not work: {error}")
     ensure_libvirt_binding()
+
+
+def ensure_psycopg() -> None:
+    """PostgreSQL's client, for who uses it. Raises Problem."""
+    if importlib.util.find_spec("psycopg") is not None:
+        return
+    with Step("Installing psycopg"):
+        argv = [sys.executable, "-m", "pip", "install", "-q", "psycopg[binary]>=3.2"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Problem("psycopg, which speaks to PostgreSQL, could not be installed", " ".join(argv))
+    importlib.invalidate_caches()
 
 
 def ensure_libvirt_binding() -> None:

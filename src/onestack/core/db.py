@@ -15,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -28,6 +28,8 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+_Select = TypeVar("_Select", bound=sa.Select[Any])
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -100,7 +102,7 @@ class Database:
         if self.sqlite:
             self._writers.acquire()
         self._writing.now = True
-        session = self._sessions(bind=self._immediate, autoflush=True)
+        session = self._sessions(bind=self._immediate, autoflush=True, info={"writes": True})
         try:
             yield session
             session.commit()
@@ -137,6 +139,20 @@ def fetch(session: orm.Session, statement: sa.Executable, **values: Any) -> sa.C
 def many(name: str) -> sa.BindParameter[Any]:
     """The parameter of `column.in_(…)` in such a select."""
     return sa.bindparam(name, expanding=True)
+
+
+def held(session: orm.Session, query: _Select) -> _Select:
+    """The query, so that in a write nobody else changes its rows meanwhile; in a read it is only looked at."""
+    return query.with_for_update() if session.info.get("writes") else query
+
+
+def hold(session: orm.Session, model: Any, key: str) -> None:
+    """Keep a row from being changed by others until the write ends; what is read of it afterwards stays true.
+
+    SQLite's writer is alone: nothing to do.
+    """
+    if session.info.get("writes") and session.get_bind().dialect.name != "sqlite":
+        session.execute(sa.select(model.id).where(model.id == key).with_for_update())
 
 
 def lost_race(error: BaseException) -> bool:
