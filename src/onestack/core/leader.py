@@ -6,6 +6,7 @@ are on one machine, and it is a file's lock in the state directory. Whoever does
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import Any
@@ -33,6 +34,10 @@ class Leader:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+        if self._connection is not None:
+            # At once: a backend whose client went notices a little later.
+            with contextlib.suppress(sa.exc.DBAPIError):
+                self._connection.execute(sa.text("SELECT pg_advisory_unlock_all()"))
         self._let_go()
 
     def _leads_by_file(self) -> bool:
