@@ -1,5 +1,7 @@
 """The real application in process, on SQLite in a temporary directory, with a clock that the test holds.
 
+`pytest --database postgresql` runs the same tests on PostgreSQL (tests/postgresql.py).
+
 `personas` are tokens by name: a test says who is asking, and identity's own tests are the ones that make tokens.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from onestack.core.clock import FakeClock
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import Base, Database
+from tests import postgresql
 
 PROJECT = "1" * 32
 OTHER_PROJECT = "2" * 32
@@ -88,6 +92,38 @@ class Client:
         return self.request("DELETE", path, **more)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite", help="what the tests run on")
+
+
+_cluster: list[postgresql.Cluster] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that the tests were started with starts the cluster; workers inherit where it is."""
+    if config.getoption("--database") == "postgresql" and not hasattr(config, "workerinput"):
+        _cluster.append(postgresql.start())
+        postgresql.make_template()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    while _cluster:
+        _cluster.pop().stop()
+
+
+@contextmanager
+def new_database(directory: Path, *, empty: bool = False) -> Iterator[str]:
+    """The URL of a database that nobody else has: a file that isn't there yet, or a copy of PostgreSQL's template."""
+    if not postgresql.wanted():
+        yield f"sqlite:///{directory / 'onestack.sqlite'}"
+        return
+    name = postgresql.create(empty=empty)
+    try:
+        yield postgresql.url(name)
+    finally:
+        postgresql.drop(name)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A new SQLite database is a copy of the first one with the same tables: making some ninety takes longer than
@@ -98,6 +134,8 @@ def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
     def create_all(database: Database) -> None:
         file = database.engine.url.database
+        if not database.sqlite and postgresql.template_has(Base.metadata.tables, file):
+            return
         if not database.sqlite or not file or Path(file).exists():
             original(database)
             return
@@ -118,10 +156,29 @@ def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> config.Settings:
+def settings(tmp_path: Path) -> Iterator[config.Settings]:
     (tmp_path / "db").mkdir()
     (tmp_path / "run").mkdir()
-    return config.load(str(tmp_path), hypervisor="fake")
+    with new_database(tmp_path / "db") as url:
+        if postgresql.wanted():
+            (tmp_path / "onestack.toml").write_text(f'database = "{url}"\n')
+        yield config.load(str(tmp_path), hypervisor="fake")
+
+
+@pytest.fixture
+def on_sqlite() -> None:
+    """For tests of what only SQLite has."""
+    if postgresql.wanted():
+        pytest.skip("SQLite's own")
+
+
+@pytest.fixture
+def empty_database(tmp_path: Path) -> Iterator[Database]:
+    """A database without tables."""
+    with new_database(tmp_path, empty=True) as url:
+        database = Database(url)
+        yield database
+        database.close()
 
 
 @pytest.fixture

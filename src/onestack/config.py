@@ -105,7 +105,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hypervisor: Hypervisor = "auto"
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    threads: int = 16  # request handlers that run at once
+    threads: int = 16  # request handlers that run at once, in each server
+    servers: int = 1  # server processes of this machine, which share the ports
     identity: Identity = msgspec.field(default_factory=Identity)
     network: Network = msgspec.field(default_factory=Network)
     compute: Compute = msgspec.field(default_factory=Compute)
@@ -208,6 +209,10 @@ def check(settings: Settings) -> None:
     _check_identity(settings.identity)
     if settings.threads < 1:
         raise ConfigError("threads must be at least 1")
+    if not 1 <= settings.servers <= 32:
+        raise ConfigError(f"servers must be from 1 to 32, not {settings.servers}")
+    if settings.database and not settings.database.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ConfigError("database must begin with postgresql+psycopg:// (or sqlite:///)")
     if settings.compute.fake_hosts < 1:
         raise ConfigError("compute.fake_hosts must be at least 1")
     _check_accounts(settings)

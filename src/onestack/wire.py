@@ -143,7 +143,8 @@ class Question(msgspec.Struct, kw_only=True):
     """Something that only the host knows, asked while a user waits.
 
     kinds: `console_output` (args: length, lines from the end, 0 = all; answer: {"output": str}),
-    `console_stream` (args: stream_id, type "vnc" | "serial"; the agent opens the stream, then answers {}),
+    `console_stream` (args: stream_id, type "vnc" | "serial", and `socket`, the name of the socket to open it at where
+    there are several servers; the agent opens the stream, then answers {}),
     `diagnostics` (answer: libvirt's figures).
     """
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import postgresql
+from tests.conftest import new_database
 from tests.contract.world import World
 
 _COMMON = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
@@ -16,9 +18,11 @@ settings.register_profile("deep", max_examples=100, **_COMMON)
 
 @pytest.fixture(scope="module")
 def built_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("world"))
-    yield world
-    world.close()
+    directory = tmp_path_factory.mktemp("world")
+    with new_database(directory) as url:
+        world = World(directory, url if postgresql.wanted() else "")
+        yield world
+        world.close()
 
 
 @pytest.fixture

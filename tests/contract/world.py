@@ -11,16 +11,13 @@ import contextlib
 import datetime
 import hashlib
 import hmac
-import itertools
 import json
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from onestack import config
 from onestack.core import secret
@@ -35,6 +32,7 @@ from onestack.wire import Answer as HostAnswer
 from onestack.wire import Work
 from tests.compute.conftest import PlayedAgent
 from tests.conftest import Client
+from tests.contract import snapshot
 from tests.contract.asgi import Answer, Caller
 
 MARK = "quokka"
@@ -59,12 +57,11 @@ def all_routes(*services: str) -> list[tuple[str, Route]]:
 class World:
     """`callers[service].request(...)`, `tokens[persona]`, `ids[name]`: what templates mean by `$name`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, database: str = "") -> None:
         for name in ("db", "run"):
             (directory / name).mkdir()
-        (directory / "onestack.toml").write_text(f'host = "{HOST}"\n')
+        (directory / "onestack.toml").write_text(f'host = "{HOST}"\n' + (f'database = "{database}"\n' * bool(database)))
         self.cloud: Cloud = build.cloud_of(config.load(str(directory), hypervisor="fake"))
-        sa.event.listen(self.cloud.db.engine, "connect", _hurry)
         self.cloud.clock = FakeClock()
         self.applications: dict[str, Any] = build.services(self.cloud)
         bootstrap.run(self.cloud)
@@ -76,19 +73,14 @@ class World:
         self.ids: dict[str, str] = {}
         self.agent_token = secret.ensure(self.cloud.settings, "agent.token")
         self._populate()
-        self._watcher = sqlite3.connect(str(self.cloud.db.engine.url.database), isolation_level=None)
-        self._base = sqlite3.connect(":memory:", isolation_level=None)
-        self._watcher.backup(self._base)
-        self._generations = itertools.count(1_000_000)
-        self._seen = self._version()
+        self._tables = snapshot.take(self.cloud.db)
         images = self.cloud.settings.path("images")
         self._files = {name: (images / name).read_bytes() for name in self.files()}
         self._hypervisor = _Hypervisor(self)
 
     def close(self) -> None:
         self._hypervisor.stop()
-        self._watcher.close()
-        self._base.close()
+        self._tables.close()
         self.cloud.drivers["network"].close()
         for caller in self.callers.values():
             caller.loop.close()
@@ -103,29 +95,17 @@ class World:
 
     def touched(self) -> bool:
         """Whether anything was committed since `restore`."""
-        return self._version() != self._seen
+        return self._tables.touched()
 
     def differences(self) -> dict[str, list[Any]]:
         """What is not as it was, by table; an empty dict when nothing was committed or all of it was taken back."""
-        if not self.touched():
-            return {}
-        found = {}
-        for (table,) in self._base.execute("SELECT name FROM sqlite_master WHERE type = 'table'"):
-            query = f'SELECT * FROM "{table}"'
-            now, then = set(self._watcher.execute(query)), set(self._base.execute(query))
-            if table == "revisions":
-                now, then = ({row for row in rows if row[0] != "identity"} for rows in (now, then))
-            if now != then:
-                found[table] = sorted(map(str, now ^ then))
-        return found
+        return self._tables.differences()
 
     def restore(self) -> None:
-        """The tables as they were. The feed of tokens goes on, as caches of tokens are told by it to forget."""
+        """The tables as they were."""
         if not self.touched():
             return
-        self._base.backup(self._watcher)
-        self._watcher.execute("UPDATE revisions SET value = ? WHERE feed = 'identity'", (next(self._generations),))
-        self._seen = self._version()
+        self._tables.restore()
         images = self.cloud.settings.path("images")
         for name in self.files() - self._files.keys():
             (images / name).unlink()
@@ -140,9 +120,6 @@ class World:
         """Glance's files."""
         images = self.cloud.settings.path("images")
         return {str(file.relative_to(images)) for file in images.rglob("*") if file.is_file()}
-
-    def _version(self) -> int:
-        return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
     # Making
 
@@ -375,11 +352,6 @@ KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBfmXUyDaTJkzTiZVqSCaE6GFf1nBcJ2yhQDv
 
 def _project(name: str) -> dict[str, Any]:
     return {"project": {"name": name, "domain": {"id": "default"}}}
-
-
-def _hurry(connection: Any, _record: Any) -> None:
-    """Nobody pulls the plug of a test."""
-    connection.execute("PRAGMA synchronous=OFF")
 
 
 class _Hypervisor:

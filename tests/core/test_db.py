@@ -53,7 +53,7 @@ def test_a_write_inside_a_write_is_refused_at_once(ready):
             pass
 
 
-def test_what_was_acknowledged_is_on_disk(ready):
+def test_what_was_acknowledged_is_on_disk(on_sqlite, ready):
     with ready.db.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -8,7 +8,6 @@ import falcon.testing
 import msgspec
 import pytest
 
-from onestack import config
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import Database
@@ -62,8 +61,8 @@ POLICIES = {"things:show": "role:reader", "things:create": "role:member", "thing
 
 
 @pytest.fixture
-def client(tmp_path):
-    cloud = Cloud(settings=config.load(str(tmp_path)), db=Database(f"sqlite:///{tmp_path}/t.sqlite"))
+def client(settings):
+    cloud = Cloud(settings=settings, db=Database(settings.database_url))
     people = {
         "reader": Context(user_id="u1", project_id="p1", roles=["reader"]),
         "member": Context(user_id="u2", project_id="p1", roles=["member", "reader"]),

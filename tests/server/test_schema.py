@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 
-from onestack.core.db import Base, Database
+from onestack.core.db import Base
 from onestack.identity.models import User
 from onestack.server import build, schema
 
@@ -19,10 +19,8 @@ assert build.BUILDERS  # every service's models are known
 
 
 @pytest.fixture
-def database(tmp_path):
-    database = Database(f"sqlite:///{tmp_path}/db.sqlite")
-    yield database
-    database.close()
+def database(empty_database):
+    return empty_database
 
 
 def tables(database):

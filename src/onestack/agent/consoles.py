@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import socket
 import threading
 from collections import OrderedDict
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_OWN_SOCKET = re.compile(r"agent-\d+\.sock")
 MOST_AT_ONCE = 64  # questions and open streams together
 REMEMBERED = 1000  # a question may come again until its answer has arrived
 CHUNK = 64 * 1024
@@ -82,18 +84,19 @@ class Consoles:
         kind = str(question.args.get("type", "vnc"))
         guest = _connect(self._driver.console_socket(question.server_id, kind))
         with guest:
-            stream = self._open(stream_id)
+            stream = self._open(stream_id, str(question.args.get("socket", "")))
             with stream:
                 self._send(question, Answer(ok=True))
                 pump(guest, stream)
 
-    def _open(self, stream_id: str) -> ClientConnection:
-        """The WebSocket to the server. Raises Away."""
+    def _open(self, stream_id: str, name: str) -> ClientConnection:
+        """The WebSocket to the server; to the one of several that answers at `name`. Raises Away."""
         from websockets.exceptions import WebSocketException
         from websockets.sync.client import connect
 
         try:
-            channel = connect_unix(self._client.socket_path, 10.0)
+            shared = self._client.socket_path
+            channel = connect_unix(shared.with_name(name) if _OWN_SOCKET.fullmatch(name) else shared, 10.0)
             return connect(
                 f"ws://onestack/v1/streams/{quote(stream_id, safe='')}",
                 sock=channel,

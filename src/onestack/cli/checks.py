@@ -12,7 +12,7 @@ from typing import Literal
 from onestack import config
 from onestack.cli import ports, programs
 from onestack.config import Settings
-from onestack.engines import kvm, ovs, packages, process
+from onestack.engines import kvm, ovs, packages
 from onestack.engines.paths import systemd
 
 GIB = 1 << 30
@@ -78,7 +78,7 @@ def memory(settings: Settings) -> Check:
 
 def port(settings: Settings) -> list[Check]:
     """One check for each port that somebody else has; one in all when they are free or ours."""
-    if process.running(programs.server(settings)) or programs.systemd_pid(settings, "server"):
+    if any(programs.pid(server) for server in programs.servers(settings)):
         return [Check("ports", "ok", "held by this cloud's server")]
     taken = []
     for service in config.PORTS:
@@ -88,6 +88,37 @@ def port(settings: Settings) -> list[Check]:
             taken.append(Check("ports", "bad", words, "stop that, or use --port-offset N with another --state"))
     first, last = (settings.port(name) for name in ("metadata", "identity"))
     return taken or [Check("ports", "ok", f"{len(config.PORTS)} ports are free ({last}, {first} …)")]
+
+
+def database(settings: Settings) -> Check:
+    """Nothing of the address but host and name is said: there may be a password in it."""
+    if not settings.database.startswith("postgresql"):
+        return Check("database", "ok", "SQLite in the state directory")
+    try:
+        import psycopg
+    except ImportError:
+        return Check("database", "note", "psycopg is not installed", "`onestack up` installs it with pip")
+    import sqlalchemy as sa
+
+    try:
+        engine = sa.create_engine(settings.database, poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
+        url = engine.url
+        where = f"PostgreSQL database {url.database or '-'} on {url.host or url.query.get('host') or 'this machine'}"
+        with engine.connect() as connection:
+            collation = connection.exec_driver_sql(
+                "SELECT datcollate FROM pg_database WHERE datname = current_database()"
+            ).scalar_one()
+    except sa.exc.ArgumentError:
+        return Check(
+            "database", "bad", "`database` in onestack.toml is no database's address", "see docs/operations.md"
+        )
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[-1] if isinstance(error.orig, psycopg.Error) else "no answer"
+        return Check("database", "bad", f"{where} cannot be reached: {reason}", "start it, or repair `database`")
+    if collation not in ("C", "C.UTF-8", "C.utf8", "POSIX"):
+        fix = "none needed; CREATE DATABASE … TEMPLATE template0 LC_COLLATE 'C' sorts names as SQLite does"
+        return Check("database", "note", f"{where} sorts text as {collation} does", fix)
+    return Check("database", "ok", f"{where} answers")
 
 
 def virtualization(settings: Settings) -> Check:
@@ -141,7 +172,7 @@ def init() -> Check:
 
 def quick(settings: Settings) -> list[Check]:
     """What `up` makes sure of before it touches anything."""
-    return [python(), root(settings), disk(settings), *port(settings)]
+    return [python(), root(settings), disk(settings), *port(settings), database(settings)]
 
 
 def every(settings: Settings) -> list[Check]:

@@ -26,7 +26,8 @@ def run(options: argparse.Namespace) -> int:
             raise Problem(f"there is no log {options.name!r}; there are: {', '.join(sorted(files))}")
         files = {options.name: files[options.name]}
     else:
-        files = {name: files[name] for name in ("server", "agent") if name in files}
+        servers = sorted(name for name in files if name.partition("-")[0] == "server")
+        files = {name: files[name] for name in (*servers, "agent") if name in files}
     try:
         show(files, options.lines, follow=options.follow)
     except BrokenPipeError:

@@ -16,6 +16,7 @@ PASSED_ON = ("tempest", "glance-manage", "keystone-manage")
 COMMANDS = {
     "up": ("onestack.cli.up", "run"),
     "down": ("onestack.cli.down", "run"),
+    "restart": ("onestack.cli.restart", "run"),
     "status": ("onestack.cli.status", "run"),
     "doctor": ("onestack.cli.doctor", "run"),
     "logs": ("onestack.cli.logs", "run"),
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
     up = add("up", "start the cloud, installing what is missing, and boot a first VM")
     down = add("down", "stop the cloud; VMs and data stay")
+    add("restart", "restart the servers, one after the other, so that no client notices")
     status = add("status", "every process, API, host and engine")
     doctor = add("doctor", "what this machine lacks, and the fix")
     logs = add("logs", "the logs of the server, the agent or an engine")

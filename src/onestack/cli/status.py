@@ -46,7 +46,7 @@ def look(settings: Settings) -> dict[str, list[Health]]:
 def processes(settings: Settings) -> list[Health]:
     keeper = [] if programs.under_systemd() else [programs.supervisor(settings)]
     found = []
-    for program in [*keeper, programs.server(settings), programs.agent(settings)]:
+    for program in [*keeper, *programs.servers(settings), programs.agent(settings)]:
         pid = programs.pid(program)
         reason = memory(pid) if pid else process.last_line(program.log)
         found.append(Health(program.name, "up" if pid else "down", reason, pid))

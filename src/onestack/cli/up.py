@@ -6,6 +6,7 @@ Every step ensures, so that Ctrl-C at any point and `up` again works.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import site
 import subprocess
@@ -14,7 +15,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from onestack.cli import checks, client, credentials, demo, layout, programs, summary
+from onestack.cli import checks, client, credentials, demo, layout, programs, restart, summary
 from onestack.cli.problems import Problem
 from onestack.cli.progress import Step, note
 from onestack.cli.settings import of
@@ -60,6 +61,9 @@ def prepare(settings: Settings) -> Settings:
     refuse(*checks.quick(settings))
     if programs.real(settings):
         install()
+    if settings.database.startswith("postgresql"):
+        ensure_psycopg()
+        refuse(checks.database(settings))
     chosen = choose_hypervisor(settings)
     settings = layout.ensure_settings(settings, chosen, user)
     layout.ensure_secrets(settings, user)
@@ -79,6 +83,18 @@ def install() -> None:
     except EngineError as error:
         note(f"consoles in the browser will not work: {error}")
     ensure_libvirt_binding()
+
+
+def ensure_psycopg() -> None:
+    """PostgreSQL's client, for who uses it. Raises Problem."""
+    if importlib.util.find_spec("psycopg") is not None:
+        return
+    with Step("Installing psycopg"):
+        argv = [sys.executable, "-m", "pip", "install", "-q", "psycopg[binary]>=3.2"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Problem("psycopg, which speaks to PostgreSQL, could not be installed", " ".join(argv))
+    importlib.invalidate_caches()
 
 
 def ensure_libvirt_binding() -> None:
@@ -149,13 +165,15 @@ def start(settings: Settings) -> None:
             if danger := ovs.danger():
                 note(danger)
     with Step("Starting the server and the agent") as step:
-        programs.ensure_running(settings)
-        if not programs.wait_for_current(settings):
+        late = programs.ensure_running(settings)
+        if not programs.wait_for_current(settings, [one.name for one in late]):
             raise Problem("the supervisor does not start the server", "onestack logs supervisor")
         if programs.real(settings):
             ovn.wait_for_databases(settings)
             ovn.wait_for_chassis(settings)
         wait_for_apis(settings, step)
+    if late:
+        restart.one_after_the_other(settings, late)
     credentials.write(settings)
 
 

@@ -6,6 +6,7 @@ takes the answer.
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -52,11 +53,14 @@ async def ask(
             answer = await req.run(_get, cloud, question_id)
             if answer is not None:
                 break
-            if waited >= timeout or cloud.wakeups.closed:
+            if waited >= timeout:
                 raise Unavailable(
                     "The host of the server does not answer. Try again, or ask the operator to look at it."
                 )
-            await cloud.wakeups.wait_async(topic(question_id), seen, _POLL_SECONDS)
+            if cloud.wakeups.closed:  # the process ends, and still answers this
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                await cloud.wakeups.wait_async(topic(question_id), seen, _POLL_SECONDS)
             waited += _POLL_SECONDS
     finally:
         await req.run(_drop, cloud, question_id)

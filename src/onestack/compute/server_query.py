@@ -80,12 +80,17 @@ def conditions(req: Request, session: Session, *, detail: bool) -> list[sa.Colum
         found.append(_status(req, req.get_all("status")))
     for name, value in filters.items():
         if name in _EQUAL:
-            found.append(_EQUAL[name] == value)
+            found.append(_as_text(_EQUAL[name]) == value)
         elif name in _LIKE:
             found.append(_regexp(_LIKE[name], value))
     found += _states(filters)
     found += _others(session, filters, found[0])
     return found
+
+
+def _as_text(column: Any) -> Any:
+    """For comparing with what stood in the query: a number's text, so that what is no number finds nothing."""
+    return sa.cast(column, sa.String) if isinstance(column.type, sa.Integer) else column
 
 
 def _allowed(req: Request) -> dict[str, str]:

@@ -17,6 +17,7 @@ from onestack.compute.models import Server, ServerTag
 from onestack.core import operations
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.db import held
 from onestack.core.errors import Conflict, NotFound
 from onestack.core.http import Request
 from onestack.core.operations import Operation
@@ -67,7 +68,7 @@ def find(session: Session, server_id: str, *, deleted: bool = False) -> Loaded |
     query = sa.select(Server).where(Server.id == server_id)
     if not deleted:
         query = query.where(Server.deleted_at.is_(None))
-    server = session.scalars(query.with_for_update()).first()
+    server = session.scalars(held(session, query)).first()
     return None if server is None else Loaded(server, operations.unfinished(session, server_id))
 
 

@@ -36,6 +36,8 @@ class Cloud:
     clock: Clock = field(default_factory=Clock)
     ids: Ids = field(default_factory=Ids)
     wakeups: Wakeups = field(default_factory=Wakeups)
+    # The agents' socket that only this server process answers; empty where there is but one process.
+    own_agent_socket: str = ""
     # Token → who it is, None when it isn't valid. Identity sets it.
     authenticate: Callable[[str], Context | None] = _nobody
     # The same for a token that may have expired not long ago: what services use to finish what a user began.

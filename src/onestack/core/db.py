@@ -3,8 +3,11 @@
 SQLite (the default) runs in WAL mode with synchronous=FULL, so that an acknowledged commit survives power loss.
 A write takes the lock at its first statement (BEGIN IMMEDIATE): two writers never deadlock, and what a writer has
 read stays true until it commits. Writers of one process queue on a lock of ours, which is fair and wakes at once,
-where SQLite's own busy handler sleeps. On PostgreSQL writes run at READ COMMITTED,
-and rows that must not change meanwhile are selected FOR UPDATE.
+where SQLite's own busy handler sleeps.
+
+On PostgreSQL reads run at REPEATABLE READ, so that they are snapshots too, and writes at READ COMMITTED: rows that
+must not change meanwhile are selected FOR UPDATE. A write that lost a race there (`lost_race`) is run again from its
+start, and then sees who won: a handler by core/http.py, a worker by its loop.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -25,6 +28,8 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+_Select = TypeVar("_Select", bound=sa.Select[Any])
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -65,16 +70,22 @@ class Database:
             event.listen(self.engine, "connect", _tune_sqlite)
             event.listen(self.engine, "begin", _begin)
         else:
-            self.engine = sa.create_engine(url, pool_size=pool_size, max_overflow=-1, pool_pre_ping=True)
+            # hide_parameters: an error's text reaches the log, and parameters may be secrets.
+            self.engine = sa.create_engine(
+                url, pool_size=pool_size, max_overflow=-1, pool_pre_ping=True, hide_parameters=True
+            )
         self._immediate = self.engine.execution_options(onestack_write=True)
+        self._snapshot = self.engine
+        if not self.sqlite:
+            self._snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writers = threading.Lock()
-        self._writer = 0  # the thread that holds it
+        self._writing = threading.local()  # `.now`: this thread is in a write
         self._sessions = orm.sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
 
     @contextmanager
     def read(self) -> Iterator[orm.Session]:
         """A consistent snapshot; nothing that is done in it is kept."""
-        session = self._sessions()
+        session = self._sessions(bind=self._snapshot)
         try:
             yield session
         finally:
@@ -86,12 +97,12 @@ class Database:
 
         Functions given to `on_commit` run after the commit, in order, in the same thread.
         """
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("a write transaction was begun inside another one: hand its session on instead")
         if self.sqlite:
-            if self._writer == threading.get_ident():
-                raise RuntimeError("a write transaction was begun inside another one: hand its session on instead")
             self._writers.acquire()
-            self._writer = threading.get_ident()
-        session = self._sessions(bind=self._immediate, autoflush=True)
+        self._writing.now = True
+        session = self._sessions(bind=self._immediate, autoflush=True, info={"writes": True})
         try:
             yield session
             session.commit()
@@ -100,8 +111,8 @@ class Database:
             raise
         finally:
             session.close()
+            self._writing.now = False
             if self.sqlite:
-                self._writer = 0
                 self._writers.release()
         for function in session.info.get("on_commit", ()):
             function()
@@ -128,6 +139,32 @@ def fetch(session: orm.Session, statement: sa.Executable, **values: Any) -> sa.C
 def many(name: str) -> sa.BindParameter[Any]:
     """The parameter of `column.in_(…)` in such a select."""
     return sa.bindparam(name, expanding=True)
+
+
+def held(session: orm.Session, query: _Select) -> _Select:
+    """The query, so that in a write nobody else changes its rows meanwhile; in a read it is only looked at."""
+    return query.with_for_update() if session.info.get("writes") else query
+
+
+def hold(session: orm.Session, model: Any, key: str) -> None:
+    """Keep a row from being changed by others until the write ends; what is read of it afterwards stays true.
+
+    SQLite's writer is alone: nothing to do.
+    """
+    if session.info.get("writes") and session.get_bind().dialect.name != "sqlite":
+        session.execute(sa.select(model.id).where(model.id == key).with_for_update())
+
+
+def lost_race(error: BaseException) -> bool:
+    """Whether a transaction failed only because of another one that ran at the same time, so that running it again
+    helps: a deadlock, or a row that somebody made or removed since we looked. SQLite's writers are alone and never
+    lose one."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(error, sa.exc.DBAPIError) and state in _LOST_RACES
+
+
+# PostgreSQL, appendix A: serialization_failure, deadlock_detected, unique_violation, foreign_key_violation.
+_LOST_RACES = frozenset(("40001", "40P01", "23505", "23503"))
 
 
 def on_commit(session: orm.Session, function: Callable[[], object]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -24,6 +25,7 @@ import sqlalchemy.exc
 
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.db import lost_race
 from onestack.core.dialect import Dialect, Version
 from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable, UnsupportedMedia
 from onestack.core.policy import Policy, Target
@@ -36,6 +38,7 @@ _decode = msgspec.json.Decoder().decode
 _INT64 = 1 << 63
 _SENT_PATH = "onestack.sent_path"  # in the scope: the path before a service rewrote it
 _SERVICE_ROLE = "service"  # what a service token must have
+_ATTEMPTS = 5  # of a handler that loses races against others in the database
 METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
@@ -385,8 +388,21 @@ def _caller_of_service(req: Request, token: str, service_token: str) -> Context 
     return ctx if ctx is None else msgspec.structs.replace(ctx, service=caller)
 
 
-def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Any:
+def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Response:
     """What a handler's thread does: everything that may block, up to the rendered bytes."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _call_once(req, route, raw, params)
+        except sqlalchemy.exc.DBAPIError as error:
+            # Its transaction was taken back. The next time it sees what the other one did, and says so: 409, 404 …
+            if not lost_race(error) or attempt == _ATTEMPTS - 1:
+                raise
+            req._authorized = False
+            time.sleep(random.uniform(0, 0.02) * attempt)
+    raise AssertionError
+
+
+def _call_once(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Response:
     _enter(req, route)
     _storable(req, params)
     if route.body is not None and req.method in METHODS_WITH_BODY:
@@ -487,10 +503,13 @@ def _to_fault(service: Service, error: Exception, request_id: str) -> Fault:
         return error
     if isinstance(error, falcon.HTTPError):
         return service.dialect.malformed()  # e.g. a Content-Length that is no number
-    if isinstance(error, sqlalchemy.exc.OperationalError) and "locked" in str(error):
+    if lost_race(error) or (isinstance(error, sqlalchemy.exc.OperationalError) and "locked" in str(error)):
         return Unavailable("The database is busy. Try again.", headers={"Retry-After": "1"})
     if isinstance(error, sqlalchemy.exc.OperationalError) and "full" in str(error):
         return Unavailable("The disk that holds the database is full. Free some space, then try again.")
+    if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+        log.error("%s %s: the connection to the database was lost", service.name, request_id)
+        return Unavailable("The database cannot be reached. Try again.", headers={"Retry-After": "1"})
     return _internal(service, error, request_id)
 
 

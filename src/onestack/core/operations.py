@@ -304,25 +304,31 @@ class Workers:
             runner.failed(self.cloud, session, operation, error)
 
     def _free_dead_leases(self) -> None:
-        """What a process of this machine held when it was killed need not wait for its leases to run out."""
+        """What a process of this machine held when it was killed need not wait for its leases to run out: at the start,
+        and while we run, because the dead one may have been another of several servers."""
+        query = sa.select(Operation.id, Operation.lease_owner).where(
+            Operation.finished_at.is_(None), Operation.state == RUNNING, Operation.lease_owner.is_not(None)
+        )
+        with self.cloud.db.read() as session:
+            dead = [tuple(row) for row in session.execute(query) if _is_dead(row.lease_owner)]
+        if not dead:
+            return
         with self.cloud.db.write() as session:
-            query = sa.select(Operation.id, Operation.lease_owner).where(
-                Operation.finished_at.is_(None), Operation.state == RUNNING, Operation.lease_owner.is_not(None)
-            )
-            dead = [row.id for row in session.execute(query) if _is_dead(row.lease_owner)]
             session.execute(
                 sa.update(Operation)
-                .where(Operation.id.in_(dead))
+                .where(sa.tuple_(Operation.id, Operation.lease_owner).in_(dead), Operation.state == RUNNING)
                 .values(state=QUEUED, lease_owner=None, lease_until=None)
             )
+            on_commit(session, lambda: self.cloud.wakeups.notify(TOPIC))
 
     def _keep_leases(self) -> None:
         while not self._stop.wait(LEASE_SECONDS / 3):
             with self._lock:
                 running = list(self._running)
-            if not running:
-                continue
             try:
+                self._free_dead_leases()
+                if not running:
+                    continue
                 with self.cloud.db.write() as session:
                     until = self.cloud.clock.now() + datetime.timedelta(seconds=LEASE_SECONDS)
                     session.execute(

@@ -7,7 +7,11 @@ from waiting for each other.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from onestack.core.db import Base
@@ -22,18 +26,20 @@ class Revision(Base):
 
 def advance(session: Session, feed: str) -> int:
     """The next revision of `feed`; it is held until the transaction ends."""
-    update = (
-        sa.update(Revision)
-        .where(Revision.feed == feed)
-        .values(value=Revision.value + 1)
-        .returning(Revision.value)
-        .execution_options(synchronize_session=False)
-    )
-    value = session.execute(update).scalar()
-    if value is None:
-        session.execute(sa.insert(Revision).values(feed=feed, value=1))
-        return 1
-    return int(value)
+    session.flush()
+    row = session.connection().execute(_advance(session.get_bind().dialect.name), {"feed": feed, "value": 1}).one()
+    return int(row.value)
+
+
+@cache
+def _advance(dialect: str) -> sa.Executable:
+    """Made in one statement: of two transactions that begin a feed, one waits for the other."""
+    table = Revision.__table__
+    insert: Any = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    statement: sa.Executable = insert.on_conflict_do_update(
+        index_elements=[table.c.feed], set_={"value": table.c.value + 1}
+    ).returning(table.c.value)
+    return statement
 
 
 def current(session: Session, feed: str) -> int:

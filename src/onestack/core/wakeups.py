@@ -1,7 +1,8 @@
 """Wake-ups: who waits for a topic is told at once when something was committed about it.
 
 They only save latency. The truth is in the database: every waiter looks there, waits with a bound, and looks again,
-so a wake-up lost with a process (or sent in another one) costs at most that bound.
+so a wake-up lost with a process costs at most that bound. Between processes core/notify.py carries them, where the
+database can.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 
 
 class Wakeups:
@@ -19,9 +21,16 @@ class Wakeups:
         self._counts: dict[str, int] = defaultdict(int)
         self._futures: dict[str, list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]] = defaultdict(list)
         self.closed = False  # the process is ending: nobody waits any more
+        self.publish: Callable[[str], None] | None = None  # tells the other server processes
 
     def notify(self, topic: str) -> None:
-        """Wake everybody who waits for `topic`. Any thread may call it."""
+        """Wake everybody who waits for `topic`, in every server process. Any thread may call it."""
+        self.deliver(topic)
+        if self.publish is not None:
+            self.publish(topic)
+
+    def deliver(self, topic: str) -> None:
+        """Wake who waits in this process."""
         with self._lock:
             self._counts[topic] += 1
             waiting = self._futures.pop(topic, [])
@@ -36,7 +45,7 @@ class Wakeups:
             self.closed = True
             topics = list(self._futures)
         for topic in topics:
-            self.notify(topic)
+            self.deliver(topic)
         with self._lock:
             self._lock.notify_all()
 

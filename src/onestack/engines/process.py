@@ -23,6 +23,8 @@ from typing import Any
 
 from onestack.engines.health import EngineError
 
+KILLED_SECONDS = 5.0  # a killed process is gone by then
+
 
 @dataclass(frozen=True)
 class Program:
@@ -42,6 +44,8 @@ class Program:
     shared: bool = False
     # A pid file that the program itself keeps; a process found there is taken over instead of starting a second.
     own_pidfile: str = ""
+    # Seconds that it may take to end when it is asked to.
+    patience: float = 15.0
 
     @property
     def digest(self) -> str:
@@ -131,7 +135,7 @@ def start(program: Program) -> int:
         if known and (program.shared or known[1] == program.digest):
             return known[0]
         if known:
-            stop_pid(known[0])
+            stop_pid(known[0], program.patience)
         other = foreign_pid(program.own_pidfile, program.argv[0]) if program.own_pidfile else None
         if other:
             write_pidfile(Path(program.pidfile), other, program.digest)
@@ -186,23 +190,23 @@ def clean_environment() -> dict[str, str]:
     return environment
 
 
-def stop(program: Program, patience: float = 15.0) -> bool:
+def stop(program: Program, patience: float = 15.0, first: signal.Signals = signal.SIGTERM) -> bool:
     """Ask it to end, then make it; whether it ran. Its pid file is gone afterwards."""
     pid = running(program)
     if pid:
-        stop_pid(pid, patience)
+        stop_pid(pid, patience, first)
     Path(program.pidfile).unlink(missing_ok=True)
     return pid is not None
 
 
-def stop_pid(pid: int, patience: float = 15.0) -> None:
-    """SIGTERM, and SIGKILL after `patience` seconds; returns when the process is gone."""
+def stop_pid(pid: int, patience: float = 15.0, first: signal.Signals = signal.SIGTERM) -> None:
+    """`first`, and SIGKILL after `patience` seconds; returns when the process is gone."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     try:
-        for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 5.0)):
+        for number, seconds in ((first, patience), (signal.SIGKILL, KILLED_SECONDS)):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
             if ended(handle, seconds):

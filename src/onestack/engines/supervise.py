@@ -3,7 +3,8 @@
     python -m onestack.engines.supervise DIR
 
 DIR holds `programs.json` (process.save) and the pid files. SIGHUP: read the list again, start what is new, stop what
-is no longer in it. SIGTERM: end, and leave everything running; `down` stops the programs afterwards. A supervisor
+is no longer in it; what is described with other words is asked to end and started anew when it has, while everything
+else is watched on. SIGTERM: end, and leave everything running; `down` stops the programs afterwards. A supervisor
 that was killed is started again by `up`, and takes over what runs. Only the standard library is imported.
 """
 
@@ -36,6 +37,7 @@ class Watched:
     began: float = 0.0
     pause: float = 0.0
     due: float = 0.0  # when to start it again
+    doomed: float = 0.0  # it was asked to end; when it is made to
 
 
 class Supervisor:
@@ -64,9 +66,17 @@ class Supervisor:
             self.say(f"{name}: stopped, it is no longer asked for")
         for name, program in wanted.items():
             item = self.watched.setdefault(name, Watched(program))
-            if item.program != program or item.handle < 0:
-                self.forget(item)
-                item.program, item.due, item.pause = program, 0.0, 0.0
+            before, item.program = item.program, program
+            if item.handle < 0:
+                item.due, item.pause = 0.0, 0.0
+            elif before.digest != program.digest and not program.shared and not item.doomed:
+                self.say(f"{name}: asked to end, it is to run with other words")
+                item.doomed = time.monotonic() + before.patience
+                self.send(item, signal.SIGTERM)
+
+    def send(self, item: Watched, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(item.handle, number)
 
     def forget(self, item: Watched) -> None:
         if item.handle >= 0:
@@ -98,6 +108,7 @@ class Supervisor:
         """Wait for events: a death, a signal, or the moment of the next start."""
         now = time.monotonic()
         moments = [item.due - now for item in self.watched.values() if item.handle < 0]
+        moments += [item.doomed - now for item in self.watched.values() if item.doomed and item.handle >= 0]
         seconds = max(0.0, min([*moments, LOOK_AT_LOGS]))
         dead = {handle for handle, _ in self.poller.poll(seconds * 1000)}
         with contextlib.suppress(BlockingIOError):
@@ -108,9 +119,15 @@ class Supervisor:
         for item in self.watched.values():
             if item.handle in dead:
                 self.forget(item)
+                if item.doomed:
+                    item.doomed = item.due = item.pause = 0.0
+                    continue
                 self.later(item)
                 words = f"{item.program.name}: ended; starting it again in {item.pause:.1f} s"
                 self.say(f"{words}. Its last words: {process.last_line(item.program.log)}")
+            elif item.doomed and item.handle >= 0 and time.monotonic() >= item.doomed:
+                item.doomed = time.monotonic() + process.KILLED_SECONDS
+                self.send(item, signal.SIGKILL)
 
     def keep_logs_small(self) -> None:
         """Copy and truncate: every writer appends, so it goes on at the new end."""

@@ -6,10 +6,13 @@ with a target that groups them. Logs go to the same files as without systemd.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from pathlib import Path
 
 from onestack.config import Settings
 from onestack.engines import process
+from onestack.engines.health import EngineError
 from onestack.engines.paths import cloud_tag, systemd
 from onestack.engines.process import Program
 
@@ -42,7 +45,8 @@ def quote(word: str) -> str:
 
 
 def render(settings: Settings, program: Program, names: set[str]) -> str:
-    before = [unit_name(settings, other) for other in AFTER.get(program.name, []) if other in names]
+    kind = "server" if program.name.startswith("server-") else program.name  # server-2 is one more server
+    before = [unit_name(settings, other) for other in AFTER.get(kind, []) if other in names]
     lines = [
         "[Unit]",
         f"Description=OneStack {program.name} ({settings.state})",
@@ -58,6 +62,7 @@ def render(settings: Settings, program: Program, names: set[str]) -> str:
         "RestartSec=1",
         # VMs that libvirtd or the agent had a hand in must not end with a unit.
         "KillMode=process",
+        f"TimeoutStopSec={program.patience:.0f}",
         "UMask=0027",
         "LimitNOFILE=65536",
         f"StandardOutput=append:{program.log}",
@@ -99,8 +104,16 @@ def render_external(settings: Settings, python: str) -> str:
     )
 
 
-def ensure_units(settings: Settings, programs: list[Program], extra: dict[str, str]) -> None:
-    """Write what differs, and start or restart exactly that. `extra`: file text of other units, by unit name."""
+def ensure_units(
+    settings: Settings,
+    programs: list[Program],
+    extra: dict[str, str],
+    running: Collection[str] = (),
+) -> list[str]:
+    """Write what differs, and start or restart exactly that. `extra`: file text of other units, by unit name.
+
+    Programs named in `running` whose units differ are left running; their names are returned, to `restart` them.
+    """
     names = {program.name for program in programs}
     wanted = {unit_name(settings, program.name): render(settings, program, names) for program in programs} | extra
     grouping = ["[Unit]", f"Description=OneStack ({settings.state})", "", "[Install]", "WantedBy=multi-user.target", ""]
@@ -108,9 +121,23 @@ def ensure_units(settings: Settings, programs: list[Program], extra: dict[str, s
     if replaced(UNITS / target(settings), "\n".join(grouping)) or changed:
         process.run(["systemctl", "daemon-reload"])
         process.run(["systemctl", "enable", target(settings), *wanted])
+    late = [name for name in running if unit_name(settings, name) in changed]
+    changed = [unit for unit in changed if unit not in {unit_name(settings, name) for name in late}]
     if changed:
         process.run(["systemctl", "restart", *changed], seconds=60)
     process.run(["systemctl", "start", target(settings), *wanted], seconds=60)
+    return late
+
+
+def restart(settings: Settings, program: Program) -> None:
+    """One unit; returns when the old process is gone and the new one is started."""
+    process.run(["systemctl", "restart", unit_name(settings, program.name)], seconds=program.patience + 30)
+
+
+def hurry(settings: Settings, program: Program) -> None:
+    """Tell a server that is going to be stopped that nobody takes over."""
+    with contextlib.suppress(EngineError):
+        process.run(["systemctl", "kill", "--signal=INT", unit_name(settings, program.name)])
 
 
 def replaced(path: Path, text: str) -> bool:

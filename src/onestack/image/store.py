@@ -151,8 +151,11 @@ def sweep(cloud: Cloud) -> list[str]:
         for file in [*folder.glob("*"), *folder.glob("staging/*")]:
             image_id = file.name.partition(".")[0]
             if file.is_file() and _UUID.match(image_id) and not _owned(file, folder, status.get(image_id)):
-                file.unlink(missing_ok=True)
-                removed.append(file.name)
+                # Another server's upload may have ended since: its row is held until it has.
+                now = session.scalar(sa.select(Image.status).where(Image.id == image_id).with_for_update())
+                if not _owned(file, folder, now):
+                    file.unlink(missing_ok=True)
+                    removed.append(file.name)
     return removed
 
 

@@ -3,6 +3,8 @@
 Changes are noted in `network_changes` by the transactions that make them. This worker loads what is noted, in bulk,
 tells the driver, and forgets a note only if its object hasn't changed again. At start, and every few minutes, the
 whole world is compared. When the engine is away the notes stay, and it is tried again, less and less often.
+
+Of several server processes one follows (core/leader.py): two could tell the engine of an object in the wrong order.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from onestack.core.cloud import Cloud
+from onestack.core.leader import Leader
 from onestack.network import describe, dirty, ports
 from onestack.network.drivers import base
 from onestack.network.models import Router
@@ -24,6 +27,8 @@ from onestack.network.models import Router
 log = logging.getLogger(__name__)
 
 BATCH = 1000
+LEADER = "network-sync"
+TAKE_OVER_SECONDS = 1.0  # how often a server that doesn't lead looks whether nobody does
 POLL_SECONDS = 5.0  # the bound on what a lost wake-up can cost
 RECONCILE_SECONDS = 300.0
 FIRST_RETRY, LAST_RETRY = 0.5, 30.0
@@ -37,6 +42,8 @@ class Syncer:
         self.cloud = cloud
         self.chassis: tuple[base.Chassis, ...] = ()
         self.reason = ""  # what keeps the engine from following; empty: nothing
+        self._leader = Leader(cloud, LEADER)
+        self._watching = False
         self._resolvers = describe.resolvers(cloud.settings)
         self._stop = threading.Event()
         self._reports: queue.Queue[tuple[str, bool, str | None] | None] = queue.Queue()
@@ -69,6 +76,8 @@ class Syncer:
         self._reports.put(None)
         for thread in self._threads:
             thread.join(timeout=10)
+        self._threads = []
+        self._leader.release()
         self.driver.close()
 
     def report(self, port_id: str, up: bool, host: str | None) -> None:
@@ -82,8 +91,13 @@ class Syncer:
         while not self._stop.is_set():
             seen = self.cloud.wakeups.seen(dirty.TOPIC)
             try:
-                if reconciled is None:
+                if not self._leader.leads():
+                    reconciled = None
+                    self._stop.wait(TAKE_OVER_SECONDS)
+                    continue
+                if not self._watching:
                     self.driver.watch(self.report)
+                    self._watching = True
                 if reconciled is None or time.monotonic() - reconciled > RECONCILE_SECONDS:
                     self.reconcile()
                     reconciled = time.monotonic()

@@ -19,10 +19,16 @@ from onestack.server import schema
 
 
 def run(cloud: Cloud) -> None:
-    """Bring the database to this version of the program and to what a cloud starts with."""
+    """Bring the database to this version of the program and to what a cloud starts with. One server at a time."""
     settings = cloud.settings
     settings.path("db").mkdir(parents=True, exist_ok=True)
-    schema.ensure(cloud.db)
+    with schema.alone(cloud.db):
+        _run(cloud)
+
+
+def _run(cloud: Cloud) -> None:
+    settings = cloud.settings
+    schema.bring_up_to_date(cloud.db)
     onestack.identity.public.bootstrap(
         cloud,
         admin_password=secret.ensure(settings, "admin-password"),

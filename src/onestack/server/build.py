@@ -13,6 +13,7 @@ import onestack.placement.service
 from onestack.config import Settings
 from onestack.core.cloud import Cloud
 from onestack.core.db import Database
+from onestack.core.notify import Bridge
 from onestack.core.operations import Workers
 
 
@@ -58,7 +59,10 @@ def network_driver(settings: Settings) -> Any:
 
 
 def add_operation_workers(cloud: Cloud) -> None:
-    """One pool of threads for every service's operations; called when all services are built."""
+    """One pool of threads for every service's operations, and what wakes other processes; called when all services
+    are built."""
+    if not cloud.db.sqlite:
+        cloud.workers.insert(0, Bridge(cloud))
     if cloud.runners:
         cloud.workers.append(Workers(cloud, cloud.runners))
 

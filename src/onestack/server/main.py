@@ -1,7 +1,8 @@
 """`python -m onestack.server`: every API on its own port, the control loops, the agents' socket, in one process.
 
-Ports are bound before anything else is done, so that a second server finds out at once. SIGTERM and SIGINT end it:
-requests that run are answered, workers finish their step, what is left is taken up at the next start.
+Ports are bound, or taken over from another process of this cloud (sockets.py), before anything else is done, so that
+a wrong setting shows at once. SIGTERM: it leaves without anybody noticing (drain.py). SIGINT, or a second SIGTERM: it
+ends within seconds. What is left is taken up by another process, or at the next start.
 """
 
 from __future__ import annotations
@@ -9,15 +10,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import signal
-import socket
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -25,10 +23,10 @@ import uvicorn
 from onestack import config
 from onestack.core import logs
 from onestack.core.cloud import Cloud
+from onestack.server.drain import Drain, stop_workers
+from onestack.server.sockets import AGENT, Listeners, others, own_agent_path
 
 log = logging.getLogger(__name__)
-
-AGENT = "agent"  # the application that is served on the unix socket
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,10 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", help="the cloud's state directory")
     parser.add_argument("--port-offset", type=int, help="added to every port")
     parser.add_argument("--hypervisor", help="auto, kvm, qemu or fake")
+    parser.add_argument("--number", type=int, default=1, help="which of several servers of this machine: 1, 2 …")
     options = parser.parse_args(arguments)
     try:
         settings = config.load(options.state, port_offset=options.port_offset, hypervisor=options.hypervisor)
-        sockets = bind(settings)
+        listeners = Listeners(settings, options.number)
     except (config.ConfigError, OSError) as error:
         print(f"onestack server: {error}", file=sys.stderr)
         return 2
@@ -61,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     gc.freeze()  # what is alive now stays: the collector need not look at it again
     gc.set_threshold(20_000, 20, 50)
     with asyncio.Runner(loop_factory=_loop_factory) as runner:
-        runner.run(serve(cloud, applications, sockets))
+        runner.run(serve(cloud, applications, listeners))
+    listeners.close()
     return 0
 
 
@@ -70,27 +70,6 @@ def _loop_factory() -> asyncio.AbstractEventLoop:
 
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
-
-
-def bind(settings: config.Settings) -> dict[int, socket.socket]:
-    """A listening socket for each port. Raises OSError that names the port."""
-    sockets: dict[int, socket.socket] = {}
-    for service in config.PORTS:
-        port = settings.port(service)
-        family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.bind, port))
-        except OSError as error:
-            for opened in sockets.values():
-                opened.close()
-            why = "is already in use" if error.errno == errno.EADDRINUSE else f"can't be opened: {error.strerror}"
-            raise OSError(f"port {port} ({service}) on {settings.bind} {why}") from error
-        listener.listen(1024)
-        listener.set_inheritable(False)
-        sockets[port] = listener
-    return sockets
 
 
 class _Server(uvicorn.Server):
@@ -110,41 +89,64 @@ def _uvicorn(app: Any, **more: Any) -> _Server:
     )  # fmt: skip
 
 
-async def serve(cloud: Cloud, applications: dict[str, Any], sockets: dict[int, socket.socket]) -> None:
+async def serve(cloud: Cloud, applications: dict[str, Any], listeners: Listeners) -> None:
     """Serve until a signal, or until a server fails to start."""
     settings = cloud.settings
+    drain = Drain()
     with ThreadPoolExecutor(settings.threads, thread_name_prefix="handler") as pool:
         by_port = {settings.port(name): app.app(pool) for name, app in applications.items() if name in config.PORTS}
-        uds = settings.path("run", "agent.sock")
-        uds.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(uds)
-        servers = [_uvicorn(dispatch(by_port)), _uvicorn(applications[AGENT].app(pool), uds=str(uds))]
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _leave, cloud, servers)
+        servers = [_uvicorn(drain.counted(dispatch(by_port))), _uvicorn(drain.counted(applications[AGENT].app(pool)))]
+        # Duplicates: ours stay open, to be handed to a process that starts, until we have ended.
+        tcp = [one.dup() for name, one in listeners.sockets.items() if name != AGENT]
+        unix = [listeners.sockets[AGENT].dup()]
+        if settings.servers > 1:
+            own = listeners.own_agent_socket()
+            cloud.own_agent_socket = own_agent_path(settings.path("run"), listeners.number).name
+            unix.append(own)
+        _hear_signals(cloud, servers, drain, listeners)
         for worker in cloud.workers:
             worker.start()
         log.info("serving %s on %s", ", ".join(sorted(applications)), settings.bind)
         try:
-            await asyncio.gather(servers[0].serve(sockets=list(sockets.values())), servers[1].serve())
+            await asyncio.gather(
+                servers[0].serve(sockets=tcp), servers[1].serve(sockets=unix), _be_ready(servers, listeners)
+            )
         finally:
-            for worker in reversed(cloud.workers):
-                await asyncio.to_thread(worker.stop)
+            await asyncio.to_thread(stop_workers, cloud)
             cloud.db.close()
 
 
-def _leave(cloud: Cloud, servers: list[_Server]) -> None:
-    cloud.wakeups.close()  # agents' long polls end now instead of in half a minute
-    for server in servers:
-        server.should_exit = True
+async def _be_ready(servers: list[_Server], listeners: Listeners) -> None:
+    while not all(server.started for server in servers):
+        await asyncio.sleep(0.01)
+    listeners.ready = True
 
 
-def _remove_stale(uds: Path) -> None:
-    """The socket file of a server that was killed; one that answers is left alone and makes the start fail."""
-    if uds.exists():
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            if probe.connect_ex(str(uds)) != 0:
-                uds.unlink()
+def _hear_signals(cloud: Cloud, servers: list[_Server], drain: Drain, listeners: Listeners) -> None:
+    leaving: list[asyncio.Task[None]] = []
+
+    def end_now() -> None:
+        listeners.leaving = True
+        cloud.wakeups.close()
+        for server in servers:
+            server.should_exit = True
+
+    async def leave() -> None:
+        listeners.leaving = True
+        try:
+            await drain.leave(cloud, servers, lambda: others(cloud.settings, listeners.number))
+        finally:
+            end_now()
+
+    def asked() -> None:
+        if leaving:
+            end_now()
+        else:
+            leaving.append(asyncio.create_task(leave()))
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, asked)
+    loop.add_signal_handler(signal.SIGINT, end_now)
 
 
 def dispatch(by_port: dict[int, Any]) -> Any:

@@ -28,15 +28,20 @@ def newest() -> str:
 
 def ensure(database: Database) -> None:
     """Create the schema or bring it up to date. Two servers that start together do it one after the other."""
-    with _alone(database):
-        current = revision(database)
-        if current == newest():
-            return
-        if current is None:
-            database.create_all()
-            _stamp(database, newest())
-            return
-        _migrate(database)
+    with alone(database):
+        bring_up_to_date(database)
+
+
+def bring_up_to_date(database: Database) -> None:
+    """The same, for who is `alone` already."""
+    current = revision(database)
+    if current == newest():
+        return
+    if current is None:
+        database.create_all()
+        _stamp(database, newest())
+        return
+    _migrate(database)
 
 
 def revision(database: Database) -> str | None:
@@ -68,7 +73,7 @@ def _migrate(database: Database) -> None:
 
 
 @contextmanager
-def _alone(database: Database) -> Iterator[None]:
+def alone(database: Database) -> Iterator[None]:
     """A lock over processes: a file beside an SQLite database, an advisory lock in PostgreSQL."""
     if database.sqlite:
         path = Path(database.engine.url.database or "onestack").with_suffix(".lock")
@@ -77,7 +82,8 @@ def _alone(database: Database) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         return
-    with database.engine.connect() as connection:
+    # AUTOCOMMIT: the lock is the session's, and an open transaction would keep the migrations' own from ending.
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(sa.text("SELECT pg_advisory_lock(hashtext('onestack schema'))"))
         try:
             yield

@@ -93,6 +93,9 @@ class ConsoleProxy:
     async def _joined(self, stream_id: str, stream: Stream, console: tokens.ConsoleToken) -> Side:
         """The agent's side of the stream. Raises Fault when the host refuses, TimeoutError when it is too slow."""
         args = {"stream_id": stream_id, "type": console.stream_type}
+        if self.cloud.own_agent_socket:
+            # The stream must come to this process: the one that has the user's WebSocket.
+            args["socket"] = self.cloud.own_agent_socket
         question = asyncio.ensure_future(self._ask(self, console.host, console.server_id, "console_stream", args))
         try:
             async with asyncio.timeout(JOIN_SECONDS):

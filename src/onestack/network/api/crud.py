@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from onestack.core.db import hold
 from onestack.core.errors import Fault
 from onestack.core.http import Request
 from onestack.network import attributes, errors, listing, objects, views
@@ -103,6 +104,7 @@ _IF_MATCH = re.compile(r"^revision_number=(\d+)$")
 
 def loaded(req: Request, session: Session, resource: str, identifier: str) -> Any:
     """The entity, if the caller can see it, and if it still has the revision that the caller insists on."""
+    hold(session, objects.MODELS[resource], identifier)
     row = objects.get(session, resource, identifier, req.ctx)
     if not req.allows(f"get_{resource}", views.targets(session, resource, [row])[0]):
         raise errors.not_found(resource, identifier)
