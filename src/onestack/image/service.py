@@ -7,8 +7,11 @@ from typing import Any
 
 from onestack.core.cloud import Cloud
 from onestack.core.http import Service
+from onestack.core.operations import Runner
+from onestack.image import cache, imports, location_import
 from onestack.image.api.data import GONE
 from onestack.image.dialect import ImageDialect
+from onestack.image.objects import Collector
 from onestack.image.policies import POLICIES
 from onestack.image.routes import ROUTES
 from onestack.image.store import Sweeper
@@ -42,5 +45,8 @@ def _rewrite(path: str) -> str:
 
 
 def build(cloud: Cloud) -> dict[str, ImageService]:
-    cloud.workers.append(Sweeper(cloud))
+    cloud.runners[("image", "import")] = Runner(imports.run, imports.failed)
+    cloud.runners[("image", "location")] = Runner(location_import.run, location_import.failed)
+    cloud.runners[("image_cache", "cache")] = Runner(cache.run, cache.failed)
+    cloud.workers += [Sweeper(cloud), Collector(cloud)]
     return {"image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_rewrite)}

@@ -117,9 +117,12 @@ class Answer(NamedTuple):
     data: Iterator[bytes]
 
 
-def get(lists: ImportFilter, url: str, *, headers: Mapping[str, str] | None = None, method: str = "GET") -> Answer:
+def get(
+    lists: ImportFilter, url: str, *, headers: Mapping[str, str] | None = None, method: str = "GET",
+    redirects: int = _MAXIMUM_REDIRECTS,
+) -> Answer:  # fmt: skip
     """Follows redirects, each of which is checked like the first. Raises WebError."""
-    for _ in range(_MAXIMUM_REDIRECTS + 1):
+    for _ in range(redirects + 1):
         if not allowed(lists, url):
             raise Refused(f"URI for web-download does not pass filtering: {url}")
         connection = _connection(lists, url)
@@ -142,7 +145,9 @@ def _ask(
     connection: http.client.HTTPConnection, url: str, method: str, headers: Mapping[str, str]
 ) -> http.client.HTTPResponse:
     parts = urllib.parse.urlsplit(url)
-    target = urllib.parse.quote(urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), "/%?=&+;:@,!$'()*~")
+    target = urllib.parse.quote(
+        urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")), "/%?=&+;:@,!$'()*~"
+    )
     try:
         connection.request(method, target, headers={"User-Agent": "onestack", "Accept-Encoding": "identity", **headers})
         return connection.getresponse()

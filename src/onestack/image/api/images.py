@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core import paging
-from onestack.core.db import on_commit
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, listing, schema, store, views
-from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag, ImageTask
+from onestack.image import access, changes, listing, removal, schema, views
+from onestack.image.models import Image, ImageProperty, ImageTag
+from onestack.image.stores import stores
 
 
 def create(req: Request) -> Response:
@@ -46,8 +46,8 @@ def create(req: Request) -> Response:
     rendered = views.render_image(image, body, tags)
     headers = {
         "Location": f"{req.base_url}/v2/images/{image_id}",
-        "OpenStack-image-import-methods": "glance-direct",
-        "OpenStack-image-store-ids": views.STORE,
+        "OpenStack-image-import-methods": ",".join(req.cloud.settings.image.enabled_import_methods),
+        "OpenStack-image-store-ids": ",".join(stores(req.cloud).names),
     }
     return Response(rendered, 201, headers)
 
@@ -177,8 +177,4 @@ def delete(req: Request, image_id: str) -> None:
         image = access.load(req, session, image_id, for_update=True)
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
-        for table in (ImageProperty, ImageTag, ImageMember, ImageTask):
-            session.execute(sa.delete(table).where(table.image_id == image.id))
-        session.delete(image)
-        # A crash before the files are gone leaves them to the sweep at the next start.
-        on_commit(session, lambda: store.remove(req.cloud, image.id))
+        removal.forget(session, req.cloud, image)

@@ -41,7 +41,8 @@ class SwiftStore(Store):
         one = self.settings
         version1 = urllib.parse.urlsplit(one.auth_url).path.rstrip("/").endswith("/v1.0")
         options = {
-            "user_domain_id": one.user_domain, "project_domain_id": one.project_domain, "region_name": one.region or None,
+            "user_domain_id": one.user_domain, "project_domain_id": one.project_domain,
+            "region_name": one.region or None,
         }  # fmt: skip
         return Connection(
             authurl=one.auth_url, user=f"{one.project}:{one.user}" if version1 else one.user, key=one.password,
