@@ -197,10 +197,11 @@ class _Import:
         # A store of files takes the file away, and what is staged must outlast a crash.
         handed = downloads.another(file) if isinstance(stores(self.cloud).find(name), FileStore) else file
         try:
-            location: int | None = data.put(self.cloud, self.image_id, name, handed)
+            location = data.put(self.cloud, self.image_id, name, handed)
         finally:
             if handed is not file:
                 handed.unlink(missing_ok=True)
+        taken = False
         try:
             with self.cloud.db.write() as session:
                 image = data.locked(session, self.image_id)
@@ -208,9 +209,9 @@ class _Import:
                     self._adopt(session, image, found, digest, last)
                 objects.take(session, self.image_id, location)
                 change_stores(session, self.image_id, IMPORTING, remove=[name])
-            location = None
+            taken = True
         finally:
-            if location is not None:
+            if not taken:
                 objects.doom(self.cloud, [location])
 
     def _adopt(self, session: Session, image: Image, found: data.Inspected, digest: Digest, last: bool) -> None:

@@ -1,9 +1,9 @@
 """Files of the image service beside the stores: `images/<id>.boot` converted, `images/staging/` what is on its way,
 `images/cache/` copies.
 
-What comes in is written below staging/, hashed while it passes, flushed to the disk, and handed to a store (objects.py).
-Whoever writes a staging file holds a lock on it, so that what a dead process left behind can be told from what is being
-written and swept away.
+What comes in is written below staging/, hashed while it passes, flushed to the disk, and handed to a store
+(objects.py). Whoever writes a staging file holds a lock on it, so that what a dead process left behind can be told from
+what is being written and swept away.
 """
 
 from __future__ import annotations
