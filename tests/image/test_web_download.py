@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 
+import msgspec
 import pytest
 
 from onestack.config import ImageStore, ImportFilter
@@ -128,8 +129,6 @@ def test_a_name_that_means_an_address_inside(images, server, monkeypatch):
 
 
 def test_too_much_and_the_wrong_format(images, server, cloud):
-    import msgspec
-
     server.pages["/disk"] = DATA
     small = msgspec.structs.replace(cloud.settings.image, image_size_cap=1000)
     cloud.settings = msgspec.structs.replace(cloud.settings, image=small)
@@ -146,8 +145,12 @@ def test_add_a_location(images, server):
     image = images.create()["id"]
     path = f"/v2/images/{image}/locations"
     assert images.client.post(path, json={}).status_code == 400
-    for bad in ({"os_hash_algo": "sha512"}, {"os_hash_algo": "x", "os_hash_value": sha},
-                {"os_hash_algo": "sha512", "os_hash_value": "zz"}, {"os_hash_algo": "md5", "os_hash_value": sha}):  # fmt: skip
+    for bad in (
+        {"os_hash_algo": "sha512"},
+        {"os_hash_algo": "x", "os_hash_value": sha},
+        {"os_hash_algo": "sha512", "os_hash_value": "zz"},
+        {"os_hash_algo": "md5", "os_hash_value": sha},
+    ):
         assert images.client.post(path, json={"url": url, "validation_data": bad}).status_code == 400
     assert images.client.post(path, json={"url": "file:///etc/passwd"}).status_code == 403
     wrong = {"url": url, "validation_data": {"os_hash_algo": "sha512", "os_hash_value": "0" * 128}}

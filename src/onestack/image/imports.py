@@ -117,6 +117,9 @@ class _Import:
         self.sealed = str(operation.args.get("token") or "")
 
     def run(self) -> None:
+        if self._everywhere():
+            self._finish()
+            return
         file, digest, found = self._data()
         done = 0
         for name in self.stores:
@@ -133,6 +136,10 @@ class _Import:
         if not done and not self.copying:
             raise Refused("None of the uploads finished!")
         self._finish()
+
+    def _everywhere(self) -> bool:
+        with self.cloud.db.read() as session:
+            return set(self.stores) <= {row.store for row in objects.of_image(session, self.image_id)}
 
     def _data(self) -> tuple[Path, Digest, data.Inspected | None]:
         """The data in a file here, and what it is (nothing when it is only copied)."""
@@ -220,8 +227,9 @@ class _Import:
         staged = image.staged
         boot = found if found.boot_file is not None and found.boot_file.exists() else found._replace(boot_file=None)
         data.adopt(self.cloud, session, image, boot, digest)
+        image.staged = staged  # until all is done
         if self.all_must and not last:
-            image.status, image.staged = "importing", staged
+            image.status = "importing"
 
     def _finish(self) -> None:
         with self.cloud.db.write() as session:

@@ -148,6 +148,7 @@ def sweep(cloud: Cloud) -> list[str]:
     removed = []
     with cloud.db.write() as session:  # no upload ends meanwhile
         status = {row.id.lower(): row.status for row in session.execute(sa.select(Image.id, Image.status))}
+        staged = set(session.scalars(sa.select(Image.id).where(Image.staged.is_not(None))))
         cached = set(session.scalars(sa.select(CachedImage.image_id).where(CachedImage.state == "cached")))
         query = sa.select(ImageLocation.store, ImageLocation.object_key)
         objects = {(row.store, row.object_key) for row in session.execute(query)}
@@ -156,7 +157,7 @@ def sweep(cloud: Cloud) -> list[str]:
             for file in [*folder.glob("*.boot"), *folder.glob("staging/*"), *folder.glob("cache/*")]
             if file.is_file()
             and _UUID.match(file.name.partition(".")[0])
-            and not _owned(file, folder, status.get(file.name.partition(".")[0]), cached)
+            and not _owned(file, folder, status.get(file.name.partition(".")[0]), staged, cached)
         ]
         for one in stores(cloud):
             if isinstance(one, FileStore):
@@ -167,13 +168,13 @@ def sweep(cloud: Cloud) -> list[str]:
     return removed
 
 
-def _owned(file: Path, folder: Path, status: str | None, cached: set[str]) -> bool:
+def _owned(file: Path, folder: Path, status: str | None, staged: set[str], cached: set[str]) -> bool:
     if file.parent == folder:
         return status in ("active", "deactivated")
     if file.parent.name == "cache":
         return file.name in cached or _in_use(file)
     if file.suffix == ".staged":
-        return status in ("uploading", "importing")
+        return file.stem in staged
     return _in_use(file.with_suffix("") if file.suffix == ".boot" else file)
 
 
