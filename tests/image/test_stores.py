@@ -87,6 +87,20 @@ def test_an_image_in_s3_is_stored_read_booted_and_removed(cloud, client_of, s3):
     assert images.files() == set()
 
 
+def test_nobody_names_the_object_of_another_image(cloud, client_of, s3):
+    """It would be read, and be deleted with the image of who named it."""
+    images = build(cloud, client_of, stores={"far": s3}, default_store="far", show_multiple_locations=True)
+    image = images.active(DATA)
+    mine = images.create("other")["id"]
+    value = {"url": image["locations"][0]["url"], "metadata": {}}
+    answer = images.patch(mine, {"op": "add", "path": "/locations/-", "value": value}, as_="other")
+    assert (answer.status_code, "Invalid location" in answer.text) == (400, True)
+    images.client.post(f"/v2/images/{mine}/locations", as_="service", json={"url": value["url"]})
+    images.work()
+    assert images.show(mine, "other").json["status"] == "queued"
+    assert images.client.get(f"/v2/images/{image['id']}/file").content == DATA
+
+
 def test_discovery_and_the_store_of_an_upload(several):
     assert several.client.get("/v2/info/stores").json["stores"] == [
         {"id": "file", "default": "true"}, {"id": "second", "description": "another disk"}

@@ -178,3 +178,46 @@ def test_nobody_names_a_file_of_ours(images, cloud):
     images.work()
     assert images.show(image).json["status"] == "queued"
     assert images.task(image)["message"] == "Invalid location"
+
+
+def test_locations_are_invisible_and_fixed_by_default(images, server):
+    image = images.active()["id"]
+    assert "locations" not in images.show(image).json
+    value = {"url": server.url + "/disk", "metadata": {}}
+    add = images.patch(image, {"op": "add", "path": "/locations/-", "value": value})
+    assert (add.status_code, "add locations if locations are invisible" in add.text) == (403, True)
+    assert images.patch(image, {"op": "remove", "path": "/locations/0"}).status_code == 403
+    assert images.patch(image, {"op": "replace", "path": "/locations", "value": [value]}).status_code == 403
+
+
+def test_patch_of_locations(images, server, cloud):
+    shown = msgspec.structs.replace(cloud.settings.image, show_multiple_locations=True, show_image_direct_url=True)
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=shown)
+    server.pages |= {"/a": DATA, "/b": DATA, "/empty": b""}
+    image = images.create()["id"]
+    assert images.show(image).json["locations"] == []
+
+    def add(url, as_="member", **more):
+        value = {"url": url, "metadata": {"k": "v"}, **more}
+        return images.patch(image, {"op": "add", "path": "/locations/-", "value": value}, as_=as_)
+
+    for bad in ("file:///etc/passwd", "nonsense", server.url + "/none", server.url + "/empty", "swift://x/y"):
+        assert add(bad).status_code == 400
+    assert add(server.url + "/a", as_="other").status_code == 404
+    sha = hashlib.sha512(DATA).hexdigest()
+    wrong = {"os_hash_algo": "md5", "os_hash_value": sha}
+    assert add(server.url + "/a", validation_data=wrong).status_code == 409
+    answer = add(server.url + "/a", validation_data={"os_hash_algo": "sha512", "os_hash_value": sha})
+    assert (answer.status_code, answer.json["status"]) == (200, "active")
+    assert answer.json["direct_url"] == server.url + "/a"
+    assert add(server.url + "/a").status_code == 400
+    two = add(server.url + "/b").json["locations"]
+    assert [one["url"] for one in two] == [server.url + "/a", server.url + "/b"]
+    assert images.patch(image, {"op": "replace", "path": "/locations", "value": two[:1]}).status_code == 400
+    assert images.patch(image, {"op": "replace", "path": "/locations", "value": []}).status_code == 403
+    assert images.patch(image, {"op": "replace", "path": "/locations", "value": two[::-1]}).status_code == 200
+    assert images.patch(image, {"op": "remove", "path": "/locations/0"}).status_code == 403
+    assert images.patch(image, {"op": "remove", "path": "/locations/7"}, as_="admin").status_code == 400
+    assert images.patch(image, {"op": "remove", "path": "/locations/0"}, as_="admin").status_code == 200
+    assert images.patch(image, {"op": "remove", "path": "/locations/0"}, as_="admin").status_code == 403
+    assert images.client.get(f"/v2/images/{image}/file").content == DATA

@@ -16,6 +16,7 @@ class Change(NamedTuple):
     op: str
     name: str
     value: Any = None
+    position: str = ""  # in `locations`
 
 
 def parse(content_type: str | None, body: Any) -> list[Change]:
@@ -29,6 +30,8 @@ def parse(content_type: str | None, body: Any) -> list[Change]:
         raise BadRequest("Request body must be a JSON array of operation objects.")
     changes = [_change(raw, draft) for raw in body]
     for change in changes:
+        if change.name == "locations":
+            continue
         protect(change.name)
         if change.op != "remove":
             schema.validate({change.name: change.value})
@@ -62,23 +65,23 @@ def _change(raw: Any, draft: int) -> Change:
                 'Operation objects must contain exactly one member named "add", "remove", or "replace".'
             )  # fmt: skip
         op, path = given[0], raw[given[0]]
-    name = _pointer(path)
+    name, position = _pointer(path, op)
     if op == "remove":
-        return Change(op, name)
+        return Change(op, name, position=position)
     if "value" not in raw:
         raise BadRequest(f'Operation "{op}" requires a member named "value".')
-    return Change(op, name, raw["value"])
+    return Change(op, name, raw["value"], position)
 
 
-def _pointer(pointer: Any) -> str:
-    """The one property that a JSON pointer names."""
+def _pointer(pointer: Any, op: str) -> tuple[str, str]:
+    """The one property that a JSON pointer names, and the place in it where that is `locations`."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise BadRequest(f'Pointer `{pointer}` does not start with "/".')
     if re.search(r"~([^01]|$)", pointer):
         raise BadRequest(f'Pointer `{pointer}` contains "~" not part of a recognized escape sequence.')
     parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer[1:].split("/")]
-    if len(parts) != 1 or not parts[0]:
-        if parts[0] == "locations":
-            raise Forbidden("It's not allowed to update locations if locations are invisible.")
+    if parts[0] == "locations" and len(parts) == (1 if op == "replace" else 2):
+        return "locations", parts[1] if len(parts) == 2 else ""
+    if len(parts) != 1 or not parts[0] or parts[0] == "locations":
         raise BadRequest(f"Invalid JSON pointer for this resource: '{pointer}'")
-    return parts[0]
+    return parts[0], ""

@@ -12,7 +12,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Fault, NotFound
 from onestack.core.operations import Operation
-from onestack.image import data, imports, objects, store
+from onestack.image import data, imports, locations, objects, store
 from onestack.image.drivers.base import StoreError
 from onestack.image.models import Image, ImageTask
 from onestack.image.models_stores import ACTIVE, ImageLocation
@@ -54,6 +54,8 @@ def run(cloud: Cloud, operation_id: str) -> None:
         )
     with cloud.db.write() as session:
         image = data.locked(session, operation.object_id)
+        if locations.taken(cloud, session, one.name, key):
+            raise BadRequest("Invalid location")
         image.status, image.size = "active", size
         if hashes is not None:
             image.checksum, image.os_hash_value, image.os_hash_algo = *hashes, algorithm

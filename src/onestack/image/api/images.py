@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from onestack.core import paging
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, listing, removal, schema, views
+from onestack.image import access, changes, listing, locations, removal, schema, views
 from onestack.image.models import Image, ImageProperty, ImageTag
 from onestack.image.stores import stores
 
@@ -43,7 +43,7 @@ def create(req: Request) -> Response:
         session.add(image)
         session.flush()
         _add_rows(session, image_id, body, tags)
-    rendered = views.render_image(image, body, tags)
+        (rendered,) = locations.show(req, session, [views.render_image(image, body, tags)])
     headers = {
         "Location": f"{req.base_url}/v2/images/{image_id}",
         "OpenStack-image-import-methods": ",".join(req.cloud.settings.image.enabled_import_methods),
@@ -95,7 +95,7 @@ def index(req: Request) -> dict[str, Any]:
             paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
         ).all()  # fmt: skip
         more, rows = len(rows) > limit, rows[:limit]
-        images = views.render_images(session, rows)
+        images = locations.show(req, session, views.render_images(session, rows))
     kept = [(key, value) for key, value in req.query if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
@@ -116,17 +116,20 @@ def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[st
 
 def show(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return views.render_one(session, access.load(req, session, image_id))
+        return locations.show(req, session, [views.render_one(session, access.load(req, session, image_id))])[0]
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
     wanted = changes.parse(req.header("Content-Type"), req.body)
+    found = locations.look(req, wanted)
     with req.cloud.db.write() as session:
         image = access.load(req, session, image_id, for_update=True)
         have = sa.select(ImageProperty).where(ImageProperty.image_id == image.id)
         properties = {row.name: row for row in session.scalars(have)}
         for change in wanted:
-            if change.name in schema.BASE:
+            if change.name == "locations":
+                locations.apply(req, session, image, change, found)
+            elif change.name in schema.BASE:
                 _change_base(req, session, image, change)
             else:
                 _change_property(session, image, properties, change)
@@ -134,7 +137,7 @@ def update(req: Request, image_id: str) -> dict[str, Any]:
         if wanted:
             image.updated_at = req.cloud.clock.now()
         session.flush()
-        return views.render_one(session, image)
+        return locations.show(req, session, [views.render_one(session, image)])[0]
 
 
 def _change_base(req: Request, session: Session, image: Image, change: changes.Change) -> None:
