@@ -126,7 +126,9 @@ def apply(req: Request, session: Session, image: Image, change: Any, found: Foun
         image.size = found[given[0]["url"]][2]
 
 
-def _row(req: Request, image: Image, one: dict[str, Any], found: Found, rows: Sequence[ImageLocation]) -> ImageLocation:
+def _row(
+    req: Request, session: Session, image: Image, one: dict[str, Any], found: Found, rows: Sequence[ImageLocation]
+) -> ImageLocation:
     name, key, size = found.get(one["url"], ("", "", 0))
     if size <= 0 or taken(req.cloud, session, name, key):
         raise BadRequest("Invalid location")
