@@ -9,8 +9,7 @@ from onestack.core.http import Request, Response
 from onestack.image import schema
 
 # What the API holds that is served here, by Glance's numbers; the first is the current one.
-_VERSIONS = ("2.17", "2.15", "2.13", "2.12", "2.11", "2.10", "2.9", "2.8", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2",
-             "2.1", "2.0")  # fmt: skip
+_VERSIONS = ("2.17", *(f"2.{minor}" for minor in range(16, -1, -1)))
 
 
 def _versions(req: Request) -> dict[str, Any]:
