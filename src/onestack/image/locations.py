@@ -153,7 +153,11 @@ def _replace(req: Request, rows: Sequence[ImageLocation], given: Sequence[dict[s
     """Only metadata and order may change where there are locations: data is neither lost nor exchanged."""
     if not rows:
         return
-    urls = {one.url(row.object_key): row for row in rows if (one := stores(req.cloud).find(row.store)) is not None}
+    urls: dict[str, ImageLocation] = {}
+    for row in rows:
+        held = stores(req.cloud).find(row.store)
+        if held is not None:
+            urls[held.url(row.object_key)] = row
     if {one["url"] for one in given} != set(urls) or len(given) != len(rows):
         raise BadRequest("Invalid locations")
     for number, one in enumerate(given):

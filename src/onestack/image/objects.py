@@ -142,6 +142,11 @@ class Collector:
         self._thread.join(timeout=10)
 
     def _loop(self) -> None:
+        for one in stores(self.cloud):
+            try:
+                one.check()
+            except StoreError as error:
+                log.error("the image store %s can't be used now: %s", one.name, error)
         while not self._stop.is_set():
             seen = self.cloud.wakeups.seen(_TOPIC)
             try:

@@ -141,7 +141,14 @@ def wrong(words: str) -> BadRequest:
     return BadRequest(f"Provided object does not match schema 'image': {words}")
 
 
-_TYPES: dict[str, Any] = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
 
 
 def validate(values: dict[str, Any]) -> None:
