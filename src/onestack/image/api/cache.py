@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from onestack.core.clock import seconds
 from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request
 from onestack.image import access, cache
@@ -17,13 +17,17 @@ def _unknown(image_id: str) -> NotFound:
     return NotFound(f"Image {image_id} not found.")
 
 
+def _epoch(moment: datetime.datetime) -> float:
+    return moment.replace(tzinfo=datetime.UTC).timestamp()
+
+
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         rows = session.scalars(sa.select(CachedImage).order_by(CachedImage.image_id)).all()
     cached = [
         {
-            "image_id": row.image_id, "hits": row.hits, "last_accessed": seconds(row.accessed_at),
-            "last_modified": seconds(row.modified_at), "size": row.size,
+            "image_id": row.image_id, "hits": row.hits, "last_accessed": _epoch(row.accessed_at),
+            "last_modified": _epoch(row.modified_at), "size": row.size,
         }
         for row in rows
         if row.state == cache.CACHED
