@@ -32,10 +32,9 @@ def index(req: Request, image_id: str) -> list[dict[str, Any]]:
 def add(req: Request, image_id: str) -> None:
     url, expected = _checked(req.body)
     with req.cloud.db.write() as session:
-        image, _ = access.find(session, req.ctx, image_id, for_update=True)
+        image = access.load(req, session, image_id, for_update=True)
         if image.status != "queued":
             raise Conflict(f"It's not allowed to add locations if image status is {image.status}.")
-        image = access.load(req, session, image_id)
         web = any(store.type == "http" for store in stores(req.cloud))
         if "service" not in req.ctx.roles and not (web and url.startswith("http")):
             raise Forbidden("http store must be enabled to use location API by normal user.")

@@ -67,11 +67,11 @@ def start_import(req: Request, image_id: str) -> None:
     name = _checked(req, body)
     known = stores(req.cloud)
     with req.cloud.db.write() as session:
-        image, _ = access.find(session, req.ctx, image_id, for_update=True)
+        rule = "copy_image" if name == "copy-image" else "modify_image"
+        image = access.load(req, session, image_id, rule, for_update=True)
         _require(image, name)
         if name == "glance-download":
             _check_remote(body["method"])
-        image = access.load(req, session, image_id, "copy_image" if name == "copy-image" else "modify_image")
         if operations.unfinished(session, image.id) is not None:
             raise Conflict("Image has active task")
         wanted = imports.choose_stores(known, body, req.header("X-Image-Meta-Store"))
