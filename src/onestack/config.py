@@ -92,6 +92,66 @@ class SecurityCompliance(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     change_password_upon_first_use: bool = False
 
 
+class ImportFilter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[image.import_filter]` table: where web-download may go, under the names and defaults of Glance's
+    `import_filtering_opts`. A list of what is allowed makes the one of what isn't void."""
+
+    allowed_schemes: list[str] = msgspec.field(default_factory=lambda: ["http", "https"])
+    disallowed_schemes: list[str] = msgspec.field(default_factory=list)
+    allowed_hosts: list[str] = msgspec.field(default_factory=list)
+    disallowed_hosts: list[str] = msgspec.field(default_factory=list)
+    allowed_ports: list[int] = msgspec.field(default_factory=lambda: [80, 443])
+    disallowed_ports: list[int] = msgspec.field(default_factory=list)
+    # Networks that would be refused because they are not public: private, loopback, link-local …
+    allowed_networks: list[str] = msgspec.field(default_factory=list)
+
+
+class ImageStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[image.stores.<name>]` table. Which keys a type needs is said in `STORE_NEEDS`."""
+
+    type: Literal["file", "s3", "swift", "rbd", "http"]
+    description: str = ""
+    weight: int = 0
+    path: str = ""  # file: the folder; empty: `images` in the state directory
+    endpoint: str = ""  # s3: URL of the server
+    region: str = ""  # s3, swift
+    bucket: str = ""  # s3
+    access_key: str = ""  # s3
+    secret_key: str = ""  # s3
+    auth_url: str = ""  # swift: Identity v3
+    user: str = ""  # swift, rbd
+    password: str = ""  # swift
+    project: str = ""  # swift
+    user_domain: str = "default"  # swift: id
+    project_domain: str = "default"  # swift: id
+    container: str = "glance"  # swift
+    pool: str = "images"  # rbd
+    ceph_conf: str = "/etc/ceph/ceph.conf"  # rbd
+
+
+STORE_NEEDS: dict[str, tuple[str, ...]] = {
+    "file": (), "s3": ("endpoint", "bucket", "access_key", "secret_key"),
+    "swift": ("auth_url", "user", "password", "project", "container"), "rbd": ("user", "pool", "ceph_conf"), "http": (),
+}  # fmt: skip
+IMPORT_METHODS = ("glance-direct", "web-download", "copy-image", "glance-download")
+_STORE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[image]` table. Names are Glance's where Glance has them."""
+
+    default_store: str = "file"
+    stores: dict[str, ImageStore] = msgspec.field(default_factory=lambda: {"file": ImageStore(type="file")})
+    enabled_import_methods: list[str] = msgspec.field(default_factory=lambda: list(IMPORT_METHODS))
+    import_filter: ImportFilter = msgspec.field(default_factory=ImportFilter)
+    image_size_cap: int = 1 << 40  # bytes of one image
+    download_timeout: int = 6 * 3600  # seconds that web-download may take in all
+    show_multiple_locations: bool = False
+    show_image_direct_url: bool = False
+    do_secure_hash: bool = True  # hash what is behind a location that was added
+    image_cache_max_size: int = 10 << 30  # bytes; what is beyond is pruned, least recently used first
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that can be set. `state` is where the cloud lives; all paths below derive from it."""
 
@@ -111,6 +171,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     network: Network = msgspec.field(default_factory=Network)
     compute: Compute = msgspec.field(default_factory=Compute)
     security_compliance: SecurityCompliance = msgspec.field(default_factory=SecurityCompliance)
+    image: Image = msgspec.field(default_factory=Image)
 
     @property
     def root(self) -> Path:
@@ -216,6 +277,7 @@ def check(settings: Settings) -> None:
     if settings.compute.fake_hosts < 1:
         raise ConfigError("compute.fake_hosts must be at least 1")
     _check_accounts(settings)
+    _check_image(settings.image)
 
 
 def _check_identity(identity: Identity) -> None:
@@ -258,3 +320,27 @@ def _check_accounts(settings: Settings) -> None:
         raise ConfigError(f"security_compliance.password_regex: {error}") from error
     if rules.password_expires_days is not None and rules.minimum_password_age >= rules.password_expires_days:
         raise ConfigError("security_compliance.minimum_password_age must be less than password_expires_days")
+
+
+def _check_image(image: Image) -> None:
+    if image.default_store not in image.stores:
+        raise ConfigError(f"image.default_store: there is no table [image.stores.{image.default_store}]")
+    if image.stores[image.default_store].type == "http":
+        raise ConfigError("image.default_store: a store of type http can only be read")
+    for name, store in image.stores.items():
+        if not _STORE_NAME.match(name) or name.startswith("os_glance_"):
+            raise ConfigError(f"image.stores: {name!r} is no name for a store")
+        for key in STORE_NEEDS[store.type]:
+            if not getattr(store, key):
+                raise ConfigError(f"image.stores.{name}.{key} must be set for a store of type {store.type}")
+    for method in image.enabled_import_methods:
+        if method not in IMPORT_METHODS:
+            raise ConfigError(f"image.enabled_import_methods: {method!r} is none of {', '.join(IMPORT_METHODS)}")
+    for network in image.import_filter.allowed_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ConfigError(f"image.import_filter.allowed_networks: {error}") from error
+    for limit in ("image_size_cap", "download_timeout", "image_cache_max_size"):
+        if getattr(image, limit) < 1:
+            raise ConfigError(f"image.{limit} must be at least 1")

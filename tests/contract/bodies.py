@@ -142,6 +142,7 @@ IMAGE: Bodies = {
         {"method": {"name": "copy-image"}, "stores": ["file"], "all_stores": True},
         {"method": {"name": "glance-direct"}},
     ],
+    ("image", "POST", _IMAGE + "/locations"): [{"url": "http://example.org/disk"}],
     ("image", "POST", _IMAGE + "/members"): [{"member": "$beta"}],
     ("image", "PUT", _IMAGE + "/members/{member_id}"): [{"status": "accepted"}],
     ("image", "POST", _DEFINITIONS): [
@@ -380,6 +381,7 @@ _PARAMETERS = (
     ("compute", "/os-server-groups", "group_id", "$group_id_of_servers"),
     ("compute", "", "group_id", "$security_group_id"), ("compute", "", "token", "$console_token"),
     ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
+    ("image", "/v2/stores/", "store_id", "file"),
     ("compute", "", "before", "2026-01-01 00:00:00"),
 )  # fmt: skip
 

@@ -144,11 +144,13 @@ def test_the_callers_own_rules(world, service, route):
         world.restore()
 
 
+# Refused with 403 for what they ask, whoever asks: the only copy of an image, a location where no web store is.
+NEVER = ("/v2/stores/{store_id}/{image_id}", "/v2/images/{image_id}/locations")
 OBJECTS = [
     (service, route)
     for service, route in ROUTES
     if route.target == "object" and service in ("compute", "network", "image") and "{" in route.path
-    and not route.path.endswith("{server_id}/action")
+    and not route.path.endswith("{server_id}/action") and route.path not in NEVER
 ]  # fmt: skip
 
 

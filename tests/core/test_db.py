@@ -128,7 +128,7 @@ def test_work_of_a_dead_worker_is_run_again_after_its_lease(ready):
 
 def test_leases_of_a_killed_process_are_free_at_the_next_start(ready):
     ended = subprocess.run(
-        [sys.executable, "-c", "from onestack.core import operations; print(operations._this_process())"],
+        [sys.executable, "-c", "from onestack.core import operations; print(operations.this_process())"],
         capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
     runners = {("server", "create"): Runner(lambda *_: None, lambda *_: None)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from onestack.core.operations import Workers
 from onestack.image import service
 
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -17,7 +19,8 @@ BYTES = {"Content-Type": "application/octet-stream"}
 class Images:
     """What tests do with images, in one line each."""
 
-    def __init__(self, client: Any, folder: Path) -> None:
+    def __init__(self, client: Any, folder: Path, workers: Workers) -> None:
+        self.workers = workers
         self.client = client
         self.folder = folder
 
@@ -48,11 +51,29 @@ class Images:
         return [image["name"] for image in answer.json["images"]]
 
     def files(self) -> set[str]:
-        return {str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()}
+        """Names below the folder of images, without the two digits that the store puts before them."""
+        found = (str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file())
+        return {re.sub("^[0-9a-f]{2}/", "", name) for name in found}
+
+    def work(self) -> None:
+        """Everything that is owed is done."""
+        while self.workers.run_one():
+            pass
+
+    def import_(self, image_id: str, name: str, as_: str = "member", headers: Any = None, **more: Any) -> Any:
+        """Ask for an import, with `method` for what the method needs, and let it run."""
+        body = {"method": {"name": name, **more.pop("method", {})}, **more}
+        answer = self.client.post(f"/v2/images/{image_id}/import", as_=as_, json=body, headers=headers)
+        self.work()
+        return answer
+
+    def task(self, image_id: str, as_: str = "member") -> dict[str, Any]:
+        """The newest one of the image."""
+        return self.client.get(f"/v2/images/{image_id}/tasks", as_=as_).json["tasks"][-1]
 
 
 @pytest.fixture
 def images(cloud, client_of) -> Images:
     client = client_of(service.build(cloud)["image"])
     cloud.db.create_all()
-    return Images(client, cloud.settings.path("images"))
+    return Images(client, cloud.settings.path("images"), Workers(cloud, cloud.runners))

@@ -6,11 +6,11 @@ import asyncio
 import errno
 import hashlib
 
+import msgspec
 import pytest
 
 from onestack.core.errors import Conflict, NotFound
 from onestack.image import public, store
-from onestack.image.api import data as api
 from onestack.image.models import Image
 from tests.conftest import PERSONAS
 from tests.image.conftest import BYTES
@@ -121,8 +121,9 @@ def test_a_full_disk_is_413_and_leaves_nothing(images, monkeypatch):
     assert images.upload(image, b"now").status_code == 204
 
 
-def test_too_large_is_413(images, monkeypatch):
-    monkeypatch.setattr(api, "MAXIMUM_SIZE", 5)
+def test_too_large_is_413(images, cloud):
+    small = msgspec.structs.replace(cloud.settings.image, image_size_cap=5)
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=small)
     image = images.create()["id"]
     assert images.upload(image, b"123456").status_code == 413
     assert images.upload(image, b"12345").status_code == 204
@@ -194,9 +195,11 @@ def test_stage_and_import(images):
     assert images.upload(image, DATA, where="stage").status_code == 204
     assert images.show(image).json["status"] == "uploading"
     assert images.upload(image, DATA).status_code == 409
-    assert images.client.post(path, json={"method": {"name": "web-download"}}).status_code == 400
+    assert images.client.post(path, json={"method": {"name": "web-download"}}).status_code == 409
     assert images.client.post(path, json={"method": "x"}).status_code == 400
     assert images.client.post(path, json=body).status_code == 202
+    assert images.show(image).json["status"] == "importing"
+    images.work()
     shown = images.show(image).json
     task = images.client.get(f"/v2/images/{image}/tasks").json["tasks"][0]
     assert (task["status"], task["type"]) == ("success", "api_image_import")
@@ -210,6 +213,7 @@ def test_refused_imports_start_anew(images):
     images.upload(image, b"not a qcow2", where="stage")
     answer = images.client.post(f"/v2/images/{image}/import", json={"method": {"name": "glance-direct"}})
     assert answer.status_code == 202
+    images.work()
     task = images.client.get(f"/v2/images/{image}/tasks").json["tasks"][0]
     assert task["status"] == "failure"
     assert "does not match" in task["message"]
@@ -226,13 +230,13 @@ def test_boot_image_is_what_compute_needs(images, cloud):
         assert boot.properties == {"hw_disk_bus": "virtio"}
         spec = boot.spec()
         assert (spec.disk_format, spec.size, spec.os_hash_value) == ("raw", 8, image["os_hash_value"])
-        assert public.data_path(cloud, session, image["id"]).read_bytes() == b"raw data"
+        assert b"".join(public.boot_source(cloud, session, image["id"]).open(cloud)) == b"raw data"
         with pytest.raises(NotFound):
             public.boot_image(session, PERSONAS["other"], image["id"])
         with pytest.raises(Conflict):
             public.boot_image(session, PERSONAS["member"], queued)
         with pytest.raises(NotFound):
-            public.data_path(cloud, session, queued)
+            public.boot_source(cloud, session, queued)
 
 
 def test_ids_name_no_other_file(cloud):

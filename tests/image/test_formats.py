@@ -143,7 +143,7 @@ def test_other_formats_are_converted(images, cloud, tmp_path, fmt, name):
     assert images.client.get(f"/v2/images/{image['id']}/file").content == disk.read_bytes()
     assert images.files() == {image["id"], image["id"] + ".boot"}
     with cloud.db.read() as session:
-        path = public.data_path(cloud, session, image["id"])
+        (path,) = public.boot_source(cloud, session, image["id"]).files
     assert formats.inspect(path) == ("qcow2", SIZE)
     subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(tmp_path / "again")], check=True)
     assert (tmp_path / "again").read_bytes() == raw.read_bytes()

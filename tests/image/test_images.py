@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from onestack.config import IMPORT_METHODS
 from onestack.image.models import Image
 from tests.conftest import OTHER_PROJECT, PERSONAS, PROJECT
 
@@ -242,7 +243,7 @@ def test_discovery(images):
     for name in ("image", "images", "member", "members", "task", "tasks"):
         assert images.client.get(f"/v2/schemas/{name}").json["name"] == name
     assert images.client.get("/v2/schemas/none").status_code == 404
-    assert images.client.get("/v2/info/import").json["import-methods"]["value"] == ["glance-direct"]
+    assert images.client.get("/v2/info/import").json["import-methods"]["value"] == list(IMPORT_METHODS)
     assert images.client.get("/v2/info/stores").json["stores"][0]["id"] == "file"
     assert images.client.get("/v2/info/stores/detail").status_code == 403
     assert images.client.get("/v2/tasks", as_="admin").json["tasks"] == []

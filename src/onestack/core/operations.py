@@ -197,7 +197,7 @@ class Workers:
     def __init__(self, cloud: Cloud, runners: dict[tuple[str, str], Runner], *, threads: int = 4) -> None:
         self.cloud = cloud
         self.runners = runners
-        self.name = f"{_this_process()}/{cloud.ids.uuid()[:8]}"
+        self.name = f"{this_process()}/{cloud.ids.uuid()[:8]}"
         self._stop = threading.Event()
         self._running: set[str] = set()
         self._lock = threading.Lock()
@@ -310,7 +310,7 @@ class Workers:
             Operation.finished_at.is_(None), Operation.state == RUNNING, Operation.lease_owner.is_not(None)
         )
         with self.cloud.db.read() as session:
-            dead = [tuple(row) for row in session.execute(query) if _is_dead(row.lease_owner)]
+            dead = [tuple(row) for row in session.execute(query) if is_dead(row.lease_owner)]
         if not dead:
             return
         with self.cloud.db.write() as session:
@@ -340,7 +340,7 @@ class Workers:
                 log.exception("could not renew leases; they are tried again")
 
 
-def _this_process() -> str:
+def this_process() -> str:
     """A name for this process that no other one ever had: boot, process id namespace, pid and start time."""
     return f"{_machine()}:{os.getpid()}:{_start_time(os.getpid())}"
 
@@ -360,7 +360,7 @@ def _start_time(pid: int) -> str | None:
         return None
 
 
-def _is_dead(owner: str) -> bool:
+def is_dead(owner: str) -> bool:
     """Whether a lease's owner was a process of this machine that is no more."""
     machine, _, process = owner.partition("/")[0].rpartition(":")[0].rpartition(":")
     started = owner.partition("/")[0].rpartition(":")[2]

@@ -21,6 +21,7 @@ class Change(NamedTuple):
     name: str
     value: Any = None
     draft: int = DRAFT_10
+    position: str = ""  # in `locations`
 
 
 def parse(content_type: str | None, body: Any) -> list[Change]:
@@ -34,6 +35,8 @@ def parse(content_type: str | None, body: Any) -> list[Change]:
         raise BadRequest("Request body must be a JSON array of operation objects.")
     changes = [_change(raw, draft) for raw in body]
     for change in changes:
+        if change.name == "locations":
+            continue
         protect(change.name)
         if change.op != "remove":
             schema.validate({change.name: change.value})
@@ -68,16 +71,16 @@ def _change(raw: Any, draft: int) -> Change:
                 f'Operation objects must contain {how} one member named "add", "remove", or "replace".'
             )  # fmt: skip
         op, path = given[0], raw[given[0]]
-    name = _pointer(path)
+    name, position = _pointer(path, op)
     if op == "remove":
-        return Change(op, name, None, draft)
+        return Change(op, name, None, draft, position)
     if "value" not in raw:
         raise BadRequest(f'Operation "{op}" requires a member named "value".')
-    return Change(op, name, raw["value"], draft)
+    return Change(op, name, raw["value"], draft, position)
 
 
-def _pointer(pointer: Any) -> str:
-    """The one property that a JSON pointer names."""
+def _pointer(pointer: Any, op: str) -> tuple[str, str]:
+    """The one property that a JSON pointer names, and the place in it where that is `locations`."""
     if not isinstance(pointer, str) or not pointer.startswith("/"):
         raise BadRequest(f'Pointer `{pointer}` does not start with "/".')
     if re.search(r"/\s*?/", pointer[1:]):
@@ -87,8 +90,8 @@ def _pointer(pointer: Any) -> str:
     if re.search(r"~([^01]|$)", pointer):
         raise BadRequest(f'Pointer `{pointer}` contains "~" not part of a recognized escape sequence.')
     parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer[1:].split("/")]
-    if len(parts) != 1 or not parts[0]:
-        if parts[0] == "locations":
-            raise Forbidden("It's not allowed to update locations if locations are invisible.")
+    if parts[0] == "locations" and len(parts) == (1 if op == "replace" else 2):
+        return "locations", parts[1] if len(parts) == 2 else ""
+    if len(parts) != 1 or not parts[0] or parts[0] == "locations":
         raise BadRequest(f"Invalid JSON pointer for this resource: '/{'/'.join(parts)}'")
-    return parts[0]
+    return parts[0], ""

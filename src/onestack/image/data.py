@@ -14,9 +14,11 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, TooLarge, Unavailable, UnsupportedMedia
-from onestack.image import convert, formats, store
+from onestack.image import convert, formats, objects, store
+from onestack.image.drivers.base import Denied, Full, ReadOnly, StoreError
 from onestack.image.models import Image
 from onestack.image.store import Digest
+from onestack.image.stores import stores
 
 log = logging.getLogger(__name__)
 
@@ -89,33 +91,62 @@ def inspect(cloud: Cloud, image_id: str, file: Path) -> Inspected:
     )
 
 
-def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_status: str) -> None:
-    """`file` becomes the image's data. Raises a Fault, and leaves the image as it was, when it can't."""
+def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_status: str, store_name: str) -> None:
+    """`file` becomes the image's data, in one store. Raises a Fault, and leaves the image as it was, when it can't."""
     found: Inspected | None = None
+    location: int | None = None
     try:
         with disk_errors():
             found = inspect(cloud, image_id, file)
+            location = put(cloud, image_id, store_name, file)
             with cloud.db.write() as session:
-                image = _locked(session, image_id)
+                image = locked(session, image_id)
                 require_status(image, from_status, "active")
-                if (image.disk_format, image.container_format) != (found.disk_format, found.container_format):
-                    raise Conflict("The formats of the image were changed while its data was received.")
-                _become_active(cloud, image, found, digest)
-                if found.boot_file is not None:
-                    store.move(found.boot_file, store.boot_path(cloud, image_id))
-                # Last, and within the transaction: nobody else can make this image active meanwhile.
-                store.move(file, store.path(cloud, image_id))
+                adopt(cloud, session, image, found, digest)
+                objects.take(session, image_id, location)
+            location = None
     except NotFound:
         raise Gone(
             f"Image {image_id} could not be found after upload. The image may have been deleted during the upload, "
             "cleaning up the chunks uploaded."
         ) from None
     finally:
+        if location is not None:
+            objects.doom(cloud, [location])
         if found is not None and found.boot_file is not None:
             found.boot_file.unlink(missing_ok=True)
 
 
-def _locked(session: Session, image_id: str) -> Image:
+def put(cloud: Cloud, image_id: str, store_name: str, file: Path) -> int:
+    """The file as an object of a store, not yet the image's. Raises a Fault in Glance's words."""
+    one = stores(cloud).find(store_name)
+    if one is None:
+        raise BadRequest(f"Unknown scheme '{store_name}' found in URI")
+    try:
+        return objects.put(cloud, image_id, one, file)
+    except Full as error:
+        raise TooLarge(f"Image storage media is full: {error}") from error
+    except Denied as error:
+        log.error("store %s: %s", store_name, error)
+        raise Unavailable(f"Insufficient permissions on image storage media: {error}") from error
+    except ReadOnly as error:
+        raise Gone(str(error)) from error
+    except StoreError as error:
+        log.error("store %s: %s", store_name, error)
+        raise Unavailable(f"The store {store_name} can't take the image now: {error}") from error
+
+
+def adopt(cloud: Cloud, session: Session, image: Image, found: Inspected, digest: Digest) -> None:
+    """The image is active with this data. Raises Conflict when its formats are others than those inspected."""
+    if (image.disk_format, image.container_format) != (found.disk_format, found.container_format):
+        raise Conflict("The formats of the image were changed while its data was received.")
+    _become_active(cloud, image, found, digest)
+    if found.boot_file is not None:
+        # Within the transaction: nobody else can make this image active meanwhile.
+        store.move(found.boot_file, store.boot_path(cloud, image.id))
+
+
+def locked(session: Session, image_id: str) -> Image:
     image = session.scalars(sa.select(Image).where(Image.id == image_id).with_for_update()).one_or_none()
     if image is None:
         raise NotFound(f"No image found with ID {image_id}")
@@ -136,10 +167,10 @@ def _become_active(cloud: Cloud, image: Image, found: Inspected, digest: Digest)
     image.updated_at = cloud.clock.now()
 
 
-def stage(cloud: Cloud, image_id: str, file: Path, digest: Digest) -> None:
+def stage(cloud: Cloud, image_id: str, file: Path, digest: Digest, _store_name: str) -> None:
     """`file` waits for the import of the image."""
     with disk_errors(), cloud.db.write() as session:
-        image = _locked(session, image_id)
+        image = locked(session, image_id)
         require_status(image, "queued", "uploading")
         image.status = "uploading"
         image.size = digest.size
@@ -148,27 +179,8 @@ def stage(cloud: Cloud, image_id: str, file: Path, digest: Digest) -> None:
         store.move(file, store.staged_path(cloud, image_id))
 
 
-def unstage(cloud: Cloud, image_id: str) -> None:
-    """The staged data is refused: the image waits for other data."""
-    with cloud.db.write() as session:
-        image = _locked(session, image_id)
-        if image.status == "uploading":
-            image.status, image.size, image.staged = "queued", None, None
-            store.staged_path(cloud, image_id).unlink(missing_ok=True)
+Finish = Callable[[Cloud, str, Path, Digest, str], None]
 
 
-def import_staged(cloud: Cloud, image_id: str, digest: Digest) -> str:
-    """Why the data was refused (the image is queued again), or nothing. Raises a Fault for everything else."""
-    try:
-        activate(cloud, image_id, store.staged_path(cloud, image_id), digest, "uploading")
-    except UnsupportedMedia as fault:
-        unstage(cloud, image_id)
-        return fault.message
-    return ""
-
-
-Finish = Callable[[Cloud, str, Path, Digest], None]
-
-
-def upload(cloud: Cloud, image_id: str, file: Path, digest: Digest) -> None:
-    activate(cloud, image_id, file, digest, "queued")
+def upload(cloud: Cloud, image_id: str, file: Path, digest: Digest, store_name: str) -> None:
+    activate(cloud, image_id, file, digest, "queued", store_name)

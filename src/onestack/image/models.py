@@ -14,7 +14,7 @@ _IMAGE = "images.id"
 
 
 class Image(Base):
-    """`status` is one of queued, uploading (staged), active, deactivated.
+    """`status` is one of queued, uploading (staged), importing, active, deactivated.
 
     The boot_… columns describe the file that a server is made from when that isn't the one that was uploaded (vmdk, vdi
     and vhd are converted to qcow2).
@@ -80,16 +80,21 @@ class ImageMember(Base):
 
 
 class ImageTask(Base):
-    """One import of an image: what became of it, for those who ask. `status` is success or failure."""
+    """What was asked of the tasks API, or an import: what became of it, for those who ask. `status` is pending,
+    processing, success or failure. It outlives its image, until `expires_at`."""
 
-    __tablename__ = "image_tasks"
+    __tablename__ = "image_jobs"
 
     id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
-    image_id: Mapped[str] = mapped_column(sa.ForeignKey(_IMAGE, ondelete="CASCADE"), index=True)
-    status: Mapped[str] = mapped_column(sa.String(30))
-    method: Mapped[str] = mapped_column(sa.String(64))
+    type: Mapped[str] = mapped_column(sa.String(30))
+    image_id: Mapped[str | None] = mapped_column(sa.String(36), index=True)
+    status: Mapped[str] = mapped_column(sa.String(30), default="pending")
+    input: Mapped[Any] = mapped_column(Json, nullable=True)
+    result: Mapped[Any] = mapped_column(Json, nullable=True)
     owner: Mapped[str | None] = mapped_column(sa.String(255))
     user_id: Mapped[str] = mapped_column(sa.String(64))
     request_id: Mapped[str] = mapped_column(sa.String(64))
     message: Mapped[str] = mapped_column(sa.Text, default="")
     created_at: Mapped[datetime.datetime]
+    updated_at: Mapped[datetime.datetime]
+    expires_at: Mapped[datetime.datetime | None]

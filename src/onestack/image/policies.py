@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onestack.image import policies_stores
 from onestack.image.policies_metadefs import METADEF_POLICIES
 
 _ADMIN = "rule:context_is_admin"
@@ -14,6 +15,7 @@ _SEES = (
 _OWNER_OR_MEMBER = "(role:reader and (project_id:%(project_id)s or project_id:%(member_id)s))"
 
 POLICIES: dict[str, str] = {
+    **policies_stores.POLICIES,
     "context_is_admin": "role:admin",
     "default": "",
     "service_api": "role:service or role:admin",

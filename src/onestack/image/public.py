@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.core.errors import Conflict, NotFound
-from onestack.image import access, metadef_sets, store
-from onestack.image.models import Image, ImageProperty
+from onestack.core.errors import Conflict
+from onestack.image import access, metadef_sets, reading, store
+from onestack.image.models import ImageProperty
 from onestack.wire import ImageSpec
 
 
 class BootImage(msgspec.Struct, kw_only=True):
     """An active image that a server can be made from. Sizes in bytes, min_disk in GiB, min_ram in MiB.
 
-    The boot_… fields are of the file that `data_path` names: the image itself, or what it was converted to.
+    The boot_… fields are of the data that `boot_source` gives: the image itself, or what it was converted to.
     """
 
     id: str
@@ -72,15 +70,10 @@ def boot_image(session: Session, ctx: Context, image_id: str) -> BootImage:
     )  # fmt: skip
 
 
-def data_path(cloud: Cloud, session: Session, image_id: str) -> Path:
-    """The raw or qcow2 file that servers are made from. Raises NotFound when the image has none."""
-    query = sa.select(Image.boot_format, Image.boot_size).where(
-        Image.id == image_id, Image.status.in_(("active", "deactivated"))
-    )
-    row = session.execute(query).one_or_none()
-    if row is None or row.boot_format is None:
-        raise NotFound(f"No image found with ID {image_id}")
-    return store.path(cloud, image_id) if row.boot_size is None else store.boot_path(cloud, image_id)
+def boot_source(cloud: Cloud, session: Session, image_id: str) -> reading.Source:
+    """The raw or qcow2 data that servers are made from, in whatever store; it is read without the session. Raises
+    NotFound when the image has none."""
+    return reading.boot_source(cloud, session, image_id)
 
 
 def bootstrap(session: Session, cloud: Cloud) -> None:

@@ -15,10 +15,9 @@ from sqlalchemy.orm import Session
 from onestack.core import paging
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.core.db import on_commit
 from onestack.core.errors import BadRequest, Forbidden, NotFound
-from onestack.image import access, changes, listing, schema, store
-from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag
+from onestack.image import access, changes, listing, removal, schema
+from onestack.image.models import Image, ImageProperty
 
 
 class ListedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,11 +79,7 @@ def delete(session: Session, cloud: Cloud, ctx: Context, image_id: str) -> None:
     row = _owned(session, ctx, image_id)
     if row.protected:
         raise Forbidden(f"Image {row.id} is protected and cannot be deleted.")
-    for table in (ImageProperty, ImageTag, ImageMember):
-        session.execute(sa.delete(table).where(table.image_id == row.id))
-    session.delete(row)
-    # A crash before the files are gone leaves them to the sweep at the next start.
-    on_commit(session, lambda: store.remove(cloud, row.id))
+    removal.forget(session, cloud, row)
 
 
 def set_properties(
@@ -97,7 +92,8 @@ def set_properties(
         changes.protect(name)
         if name in schema.BASE:
             raise Forbidden(f"Attribute '{name}' is reserved.")
-    gone = sa.delete(ImageProperty).where(ImageProperty.image_id == row.id)
+    ours = ImageProperty.name.startswith(schema.RESERVED_NAMESPACE, autoescape=True)
+    gone = sa.delete(ImageProperty).where(ImageProperty.image_id == row.id, ~ours)
     session.execute(gone if purge else gone.where(ImageProperty.name.in_(list(values))))
     session.add_all(ImageProperty(image_id=row.id, name=name, value=value) for name, value in values.items())
     row.updated_at = cloud.clock.now()

@@ -5,22 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from onestack.core.routes import Route
-from onestack.image.api import data, images, info, members, tags, tasks
+from onestack.image import routes_stores
+from onestack.image.api import data, images, info, members, tags
 from onestack.image.routes_metadefs import METADEF_ROUTES
 from onestack.image.routes_v1 import V1_ROUTES
 
 I = "/v2/images/{image_id}"  # noqa: E741
 
 ROUTES = [
+    *routes_stores.ROUTES,
     Route("GET", "/", info.choices, public=True, status=300),
     Route("GET", "/versions", info.versions, public=True),
     Route("GET", "/v2/schemas/{name}", info.show_schema),
-    Route("GET", "/v2/info/stores", info.stores),
-    Route("GET", "/v2/info/stores/detail", info.stores_detail, "stores_info_detail"),
     Route("GET", "/v2/info/import", info.import_info),
     Route("GET", "/v2/info/usage", info.usage),
-    Route("GET", "/v2/tasks", tasks.index, "tasks_api_access"),
-    Route("GET", "/v2/tasks/{task_id}", tasks.show, "tasks_api_access"),
     Route("GET", "/v2/images", images.index, "get_images"),
     Route("POST", "/v2/images", images.create, "add_image", dict, 201, target="object"),
     Route("GET", I, images.show, "get_image", target="object"),
@@ -29,8 +27,6 @@ ROUTES = [
     Route("GET", I + "/file", data.download, "download_image", target="object", stream=True),
     Route("PUT", I + "/file", data.upload, "upload_image", status=204, target="object", stream=True),
     Route("PUT", I + "/stage", data.stage, "modify_image", status=204, target="object", stream=True),
-    Route("POST", I + "/import", data.start_import, "modify_image", dict, 202, target="object"),
-    Route("GET", I + "/tasks", tasks.of_image, "get_image", target="object"),
     Route("POST", I + "/actions/deactivate", data.deactivate, "deactivate", status=204, target="object"),
     Route("POST", I + "/actions/reactivate", data.reactivate, "reactivate", status=204, target="object"),
     Route("PUT", I + "/tags/{tag}", tags.add, "modify_image", status=204, target="object"),

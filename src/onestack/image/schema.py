@@ -33,6 +33,25 @@ def _property(description: str, shape: dict[str, Any], **more: Any) -> dict[str,
     return {"description": description, **shape, **more}
 
 
+_LOCATION = {
+    "type": "object",
+    "properties": {
+        "url": {"type": "string", "maxLength": 2048},
+        "metadata": {"type": "object"},
+        "validation_data": {
+            "type": "object",
+            "writeOnly": True,
+            "additionalProperties": False,
+            "properties": {
+                "checksum": {"type": "string", "minLength": 32, "maxLength": 32},
+                "os_hash_algo": {"type": "string", "maxLength": 64},
+                "os_hash_value": {"type": "string", "maxLength": 128},
+            },
+            "required": ["os_hash_algo", "os_hash_value"],
+        },
+    },
+    "required": ["url", "metadata"],
+}
 IMAGE_PROPERTIES: dict[str, dict[str, Any]] = {
     "id": _property("The image's identifier", {"type": "string"}, pattern=UUID),
     "name": _property("A name for people", _TEXT, maxLength=255),
@@ -52,6 +71,7 @@ IMAGE_PROPERTIES: dict[str, dict[str, Any]] = {
     "updated_at": _property("When the image was last changed", _TIME),
     "tags": _property("Labels", {"type": "array", "items": {"type": "string", "maxLength": 255}}),
     "direct_url": _property("Where the data is", _TIME),
+    "locations": _property("Where the data is", {"type": "array", "items": _LOCATION}),
     "min_ram": _property("MiB of memory that a server needs", {"type": "integer"}),
     "min_disk": _property("GiB of disk that a server needs", {"type": "integer"}),
     "self": _property("This image's path", _TIME),
@@ -131,7 +151,14 @@ def wrong(words: str) -> BadRequest:
     return BadRequest(f"Provided object does not match schema 'image': {words}")
 
 
-_TYPES: dict[str, Any] = {"string": str, "integer": int, "boolean": bool, "array": list, "null": type(None)}
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "array": list,
+    "object": dict,
+    "null": type(None),
+}
 
 
 def validate(values: dict[str, Any]) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.http import Service
+from onestack.core.operations import Runner
 from onestack.core.policy import Policy, Target
+from onestack.image import cache, imports, location_import
 from onestack.image.api.data import GONE
 from onestack.image.dialect import ImageDialect
+from onestack.image.objects import Collector
 from onestack.image.policies import POLICIES
 from onestack.image.routes import ROUTES
 from onestack.image.routes_v1 import REGISTRY_ROUTES
@@ -65,7 +68,10 @@ def _negotiate(path: str) -> str:
 
 
 def build(cloud: Cloud) -> dict[str, ImageService]:
-    cloud.workers.append(Sweeper(cloud))
+    cloud.runners[("image", "import")] = Runner(imports.run, imports.failed)
+    cloud.runners[("image", "location")] = Runner(location_import.run, location_import.failed)
+    cloud.runners[("image_cache", "cache")] = Runner(cache.run, cache.failed)
+    cloud.workers += [Sweeper(cloud), Collector(cloud)]
     registry = [route for route in ROUTES if route.path not in ("/", "/versions")] + REGISTRY_ROUTES
     return {
         "image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate),

@@ -1,8 +1,9 @@
-"""Image files: `images/<id>` as uploaded, `images/<id>.boot` converted, `images/staging/` what is on its way.
+"""Files of the image service beside the stores: `images/<id>.boot` converted, `images/staging/` what is on its way,
+`images/cache/` copies.
 
-A file is written below staging/, hashed while it passes, flushed to the disk, and renamed in the transaction that makes
-the image active: after a crash there is the whole image or none. Whoever writes a staging file holds a lock on it, so
-that what a dead process left behind can be told from what is being written and swept away.
+What comes in is written below staging/, hashed while it passes, flushed to the disk, and handed to a store
+(objects.py). Whoever writes a staging file holds a lock on it, so that what a dead process left behind can be told from
+what is being written and swept away.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ import secrets
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from onestack.core.cloud import Cloud
+from onestack.image.drivers.file import FileStore
+from onestack.image.drivers.file import sync as _sync
 from onestack.image.models import Image
+from onestack.image.models_stores import CachedImage, ImageLocation
+from onestack.image.stores import stores
 
 ALGORITHM = "sha512"
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
@@ -48,6 +54,11 @@ def path(cloud: Cloud, image_id: str) -> Path:
 
 def boot_path(cloud: Cloud, image_id: str) -> Path:
     return path(cloud, image_id).with_suffix(".boot")
+
+
+def cache_path(cloud: Cloud, image_id: str) -> Path:
+    """The copy of an image in the cache."""
+    return directory(cloud) / "cache" / path(cloud, image_id).name
 
 
 def staged_path(cloud: Cloud, image_id: str) -> Path:
@@ -102,22 +113,14 @@ def move(source: Path, target: Path) -> None:
         _sync(source.parent)
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def hash_of(file: Path) -> str:
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, ALGORITHM).hexdigest()
 
 
 def remove(cloud: Cloud, image_id: str) -> None:
-    """No file of the image is left."""
-    for file in (path(cloud, image_id), boot_path(cloud, image_id), staged_path(cloud, image_id)):
+    """No file of the image is left outside of the stores."""
+    for file in (boot_path(cloud, image_id), staged_path(cloud, image_id), cache_path(cloud, image_id)):
         file.unlink(missing_ok=True)
 
 
@@ -141,29 +144,49 @@ class Sweeper:
 
 
 def sweep(cloud: Cloud) -> list[str]:
-    """Remove orphaned files; returns their names. Files with names that aren't ours are left alone."""
+    """Remove orphaned files; returns their names. Files with names that aren't ours are left alone.
+
+    Files are listed before the rows are read: what another server begins meanwhile is not among them, and an object of
+    a store has its row before its first byte.
+    """
     folder = directory(cloud)
-    if not folder.is_dir():
-        return []
+    ours = [*folder.glob("*.boot"), *folder.glob("staging/*"), *folder.glob("cache/*")]
+    ours = [file for file in ours if file.is_file() and _UUID.match(_image_of(file))]
+    kept = [one for one in stores(cloud) if isinstance(one, FileStore)]
+    objects = [(one.name, key, file) for one in kept for key, file in one.files()]
     removed = []
-    with cloud.db.write() as session:  # no upload ends meanwhile
-        status = {row.id.lower(): row.status for row in session.execute(sa.select(Image.id, Image.status))}
-        for file in [*folder.glob("*"), *folder.glob("staging/*")]:
-            image_id = file.name.partition(".")[0]
-            if file.is_file() and _UUID.match(image_id) and not _owned(file, folder, status.get(image_id)):
+    with cloud.db.write() as session:
+        query = sa.select(ImageLocation.store, ImageLocation.object_key)
+        owned = {(row.store, row.object_key) for row in session.execute(query)}
+        orphans = [file for name, key, file in objects if (name, key) not in owned]
+        query = sa.select(Image.id, Image.status, Image.staged, CachedImage.state)
+        query = query.outerjoin(CachedImage, CachedImage.image_id == Image.id)
+        rows = {row.id.lower(): row for row in session.execute(query)}
+        for file in ours:
+            if not _owned(file, folder, rows.get(_image_of(file))):
                 # Another server's upload may have ended since: its row is held until it has.
-                now = session.scalar(sa.select(Image.status).where(Image.id == image_id).with_for_update())
+                session.execute(sa.select(Image.id).where(Image.id == _image_of(file)).with_for_update())
+                now = session.execute(query.where(Image.id == _image_of(file))).one_or_none()
                 if not _owned(file, folder, now):
-                    file.unlink(missing_ok=True)
-                    removed.append(file.name)
+                    orphans.append(file)
+        for file in orphans:
+            file.unlink(missing_ok=True)
+            removed.append(file.name)
     return removed
 
 
-def _owned(file: Path, folder: Path, status: str | None) -> bool:
+def _image_of(file: Path) -> str:
+    return file.name.partition(".")[0]
+
+
+def _owned(file: Path, folder: Path, image: Any) -> bool:
+    """Whether `image` (id, status, staged, state of its cached copy; None: there is none) wants the file."""
     if file.parent == folder:
-        return status in ("active", "deactivated")
+        return image is not None and image.status in ("active", "deactivated")
+    if file.parent.name == "cache":
+        return (image is not None and image.state == "cached") or _in_use(file)
     if file.suffix == ".staged":
-        return status == "uploading"
+        return image is not None and image.staged is not None
     return _in_use(file.with_suffix("") if file.suffix == ".boot" else file)
 
 

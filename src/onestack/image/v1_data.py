@@ -10,18 +10,18 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.image import store, views
-from onestack.image.api import data
+from onestack.image import store
 from onestack.image.models import Image
+from onestack.image.stores import stores
 
 
 def largest(cloud: Cloud) -> int:
     """Bytes of the largest image that is taken."""
-    return data.MAXIMUM_SIZE
+    return cloud.settings.image.image_size_cap
 
 
 def is_store(cloud: Cloud, name: str) -> bool:
-    return name == views.STORE
+    return stores(cloud).find(name) is not None
 
 
 def discard(cloud: Cloud, image_id: str) -> None:

@@ -11,15 +11,15 @@ from sqlalchemy.orm import Session
 from onestack.core.clock import seconds
 from onestack.core.db import fetch, many
 from onestack.image.models import Image, ImageProperty, ImageTag
+from onestack.image.models_stores import ACTIVE, ImageLocation
 
-STORE = "file"
 _SHOWN = (
     "name", "disk_format", "container_format", "visibility", "size", "virtual_size", "status", "checksum", "protected",
     "min_ram", "min_disk", "owner", "os_hidden", "os_hash_algo", "os_hash_value",
 )  # fmt: skip
 
 
-def render_image(image: Any, properties: dict[str, str], tags: list[str]) -> dict[str, Any]:
+def render_image(image: Any, properties: dict[str, str], tags: list[str], stores: Sequence[str] = ()) -> dict[str, Any]:
     """`image` is an Image or a row of its columns."""
     body: dict[str, Any] = dict(properties)
     for name in _SHOWN:
@@ -29,8 +29,8 @@ def render_image(image: Any, properties: dict[str, str], tags: list[str]) -> dic
         id=image.id, created_at=seconds(image.created_at), updated_at=seconds(image.updated_at), tags=tags, self=here,
         file=f"{here}/file", schema="/v2/schemas/image",
     )  # fmt: skip
-    if image.status in ("active", "deactivated"):
-        body["stores"] = STORE
+    if stores:
+        body["stores"] = ",".join(stores)
     return body
 
 
@@ -49,15 +49,25 @@ def properties(session: Session, ids: Sequence[str]) -> dict[str, dict[str, str]
     return found
 
 
+_STORES = (
+    sa.select(ImageLocation.image_id, ImageLocation.store)
+    .where(ImageLocation.image_id.in_(many("ids")), ImageLocation.status == ACTIVE)
+    .order_by(ImageLocation.position, ImageLocation.id)
+)
+
+
 def render_images(session: Session, images: Sequence[Any]) -> list[dict[str, Any]]:
-    """Two queries, however many images."""
+    """Three queries, however many images."""
     ids = [image.id for image in images]
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
+    stores: dict[str, list[str]] = {image_id: [] for image_id in ids}
     if ids:
         for image_id, tag in fetch(session, _TAGS, ids=ids):
             tags[image_id].append(tag)
+        for image_id, store in fetch(session, _STORES, ids=ids):
+            stores[image_id].append(store)
     custom = properties(session, ids)
-    return [render_image(image, custom[image.id], tags[image.id]) for image in images]
+    return [render_image(image, custom[image.id], tags[image.id], stores[image.id]) for image in images]
 
 
 def render_one(session: Session, image: Image) -> dict[str, Any]:

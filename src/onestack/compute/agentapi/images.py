@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,37 +15,33 @@ from onestack.core.errors import NotFound, RangeNotSatisfiable
 from onestack.core.http import Request, Response
 from onestack.image import public as image
 
-_CHUNK = 1 << 20
 _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 @agent_only
 async def download(req: Request, agent: str, image_id: str) -> Response:
-    path = await req.run(_path, req, agent, image_id)
-    try:
-        handle = await req.run(open, path, "rb")
-    except FileNotFoundError:
-        raise NotFound(f"The data of image {image_id} is gone.") from None
-    size = path.stat().st_size
+    source = await req.run(_source, req, agent, image_id)
+    size = source.size
     first, last = _range(req.header("Range"), size)
     headers = {"Content-Length": str(last - first + 1), "Accept-Ranges": "bytes"}
     partial = req.header("Range") is not None
     if partial:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    data = await req.run(source.open, req.cloud, first, last)
     return Response(
         status=206 if partial else 200, headers=headers, content_type="application/octet-stream",
-        stream=_chunks(req, handle, first, last),
+        stream=_chunks(req, data),
     )  # fmt: skip
 
 
-def _path(req: Request, agent: str, image_id: str) -> Path:
+def _source(req: Request, agent: str, image_id: str) -> Any:
     with req.cloud.db.read() as session:
         query = sa.select(Server.id).where(
             Server.image_id == image_id, Server.host.in_(hosts_of(session, agent)), Server.deleted_at.is_(None)
         )
         if session.execute(query.limit(1)).first() is None:
             raise NotFound(f"No server of this host is made from image {image_id}.")
-        return image.data_path(req.cloud, session, image_id)
+        return image.boot_source(req.cloud, session, image_id)
 
 
 def _range(text: str | None, size: int) -> tuple[int, int]:
@@ -64,15 +59,11 @@ def _range(text: str | None, size: int) -> tuple[int, int]:
     return first, last
 
 
-async def _chunks(req: Request, handle: BinaryIO, first: int, last: int) -> AsyncIterator[bytes]:
-    left = last - first + 1
+async def _chunks(req: Request, data: Iterator[bytes]) -> AsyncIterator[bytes]:
     try:
-        await req.run(handle.seek, first)
-        while left > 0:
-            data = await req.run(handle.read, min(_CHUNK, left))
-            if not data:
-                return
-            left -= len(data)
-            yield data
+        while chunk := await req.run(next, data, b""):
+            yield chunk
     finally:
-        await asyncio.shield(req.run(handle.close))
+        close = getattr(data, "close", None)
+        if close is not None:
+            await asyncio.shield(req.run(close))

@@ -1,29 +1,27 @@
-"""The bytes of an image: upload, download, staging and import, and whether they may be downloaded."""
+"""The bytes of an image: upload, download and staging, and whether they may be downloaded."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from typing import Any, BinaryIO
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 from onestack.core.errors import (
     BadRequest,
     Conflict,
     Forbidden,
-    NotFound,
     RangeNotSatisfiable,
     TooLarge,
     UnsupportedMedia,
 )
 from onestack.core.http import Request, Response
-from onestack.image import access, data, store, views
-from onestack.image.api.info import IMPORT_METHODS
-from onestack.image.models import Image, ImageTask
-from onestack.image.store import Digest, Staging
+from onestack.image import access, cache, data, reading, store
+from onestack.image.models import Image
+from onestack.image.store import Staging
+from onestack.image.stores import stores
 
 GONE = "onestack.client_gone"  # in the ASGI scope: the client went away before its body had ended
-MAXIMUM_SIZE = 1 << 40  # bytes of one image, Glance's image_size_cap
 _BLOCK = 4 << 20  # bytes that are written and hashed at once; two blocks are in memory
 _CHUNK = 1 << 20  # bytes that are read and sent at once
 _DRAIN = 64 << 20  # bytes of a refused body that are still read, so that the client gets to see the answer
@@ -31,8 +29,9 @@ _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 
 
 async def upload(req: Request, image_id: str) -> Response:
-    if req.header("X-Image-Meta-Store", views.STORE) != views.STORE:
-        raise BadRequest(f"Unknown scheme '{req.header('X-Image-Meta-Store')}' found in URI")
+    name = req.header("X-Image-Meta-Store")
+    if name is not None and stores(req.cloud).find(name) is None:
+        raise BadRequest(f"Unknown scheme '{name}' found in URI")
     return await _take(req, image_id, "upload_image", "saving", data.upload)
 
 
@@ -51,7 +50,8 @@ async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: dat
         try:
             await _receive(req, staging)
             digest = await req.run(staging.finish)
-            await req.run(finish, req.cloud, image_id, staging.path, digest)
+            name = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name
+            await req.run(finish, req.cloud, image_id, staging.path, digest, name)
         except OSError:
             await _drain(req)
             raise
@@ -73,8 +73,9 @@ def _check(req: Request, image_id: str, rule: str, wanted: str) -> str:
 async def _receive(req: Request, staging: Staging) -> None:
     """The body into the staging file. While one block is written and hashed, the next is received."""
     expected = req.falcon.content_length
-    if expected is not None and expected > MAXIMUM_SIZE:
-        raise TooLarge(f"The incoming image is too large: at most {MAXIMUM_SIZE} bytes are allowed.")
+    limit = req.cloud.settings.image.image_size_cap
+    if expected is not None and expected > limit:
+        raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
     writing: asyncio.Future[Any] | None = None
     block: list[bytes] = []
     size = total = 0
@@ -85,8 +86,8 @@ async def _receive(req: Request, staging: Staging) -> None:
             if size < _BLOCK:
                 continue
             total += size
-            if total > MAXIMUM_SIZE:
-                raise TooLarge(f"The incoming image is too large: at most {MAXIMUM_SIZE} bytes are allowed.")
+            if total > limit:
+                raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
             if writing is not None:
                 await writing
             writing = asyncio.ensure_future(req.run(staging.write, b"".join(block)))
@@ -109,44 +110,11 @@ async def _drain(req: Request) -> None:
         left -= len(await req.stream.read(_CHUNK)) or left
 
 
-def start_import(req: Request, image_id: str) -> None:
-    """POST /v2/images/{id}/import. The data was hashed when it was staged, so what is left to do fits a request.
-
-    Data that is refused is told by the image's task, and by the image that is queued again, as the real service does.
-    """
-    method = req.body.get("method")
-    if not isinstance(method, dict):
-        raise BadRequest("Import request requires a 'method' field.")
-    if "name" not in method:
-        raise BadRequest("Import request requires a 'name' field.")
-    if method["name"] not in IMPORT_METHODS:
-        raise BadRequest(f"Unknown import method name '{method['name']}'.")
-    with req.cloud.db.read() as session:
-        image = access.load(req, session, image_id)
-        if image.status == "active":
-            raise Conflict("Image with status active cannot be target for import")
-        if image.status != "uploading" or image.staged is None:
-            raise Conflict("Image needs to be staged before 'glance-direct' method can be used")
-        for name in ("container_format", "disk_format"):
-            if not getattr(image, name):
-                raise Conflict(f"'{name}' needs to be set before import")
-        digest = Digest(**image.staged)
-    refusal = data.import_staged(req.cloud, image.id, digest)
-    with req.cloud.db.write() as session:
-        if session.get(Image, image.id) is not None:
-            session.add(
-                ImageTask(
-                    id=req.cloud.ids.uuid(), image_id=image.id, status="failure" if refusal else "success",
-                    method=method["name"], owner=req.ctx.project_id, user_id=req.ctx.user_id, request_id=req.id,
-                    message=refusal, created_at=req.cloud.clock.now(),
-                )
-            )  # fmt: skip
-
-
 async def download(req: Request, image_id: str) -> Response:
-    image = await req.run(_downloadable, req, image_id)
-    if image is None:
+    found = await req.run(_downloadable, req, image_id)
+    if found is None:
         return Response(None, 204)
+    image, source = found
     size = image.size or 0
     text = req.header("Range")
     first, last = byte_range(text, size)
@@ -155,22 +123,28 @@ async def download(req: Request, image_id: str) -> Response:
         headers["Content-MD5"] = image.checksum
     if text is not None:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    try:
-        handle = await req.run(open, store.path(req.cloud, image.id), "rb")
-    except FileNotFoundError:
-        raise NotFound(f"The data of image {image.id} is gone.") from None
-    stream = _chunks(req, handle, first, last)
+    stream = _chunks(req, await req.run(source.open, req.cloud, first, last))
     status = 200 if text is None else 206
     return Response(None, status, headers, content_type="application/octet-stream", stream=stream)
 
 
-def _downloadable(req: Request, image_id: str) -> Image | None:
+def _downloadable(req: Request, image_id: str) -> tuple[Image, reading.Source] | None:
     """None when there is no data yet."""
+    prefer = [name for text in req.get_all("prefer") for name in text.split(",") if name]
     with req.cloud.db.read() as session:
         image = access.load(req, session, image_id)
         if image.status == "deactivated" and not req.ctx.is_admin:
             raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-        return image if image.status in ("active", "deactivated") else None
+        if image.status not in ("active", "deactivated"):
+            return None
+        if prefer:
+            access.load(req, session, image_id, "download_from_store")
+            for name in prefer:
+                if stores(req.cloud).find(name) is None:
+                    raise BadRequest(f"Store '{name}' is not configured.")
+        source = reading.source(req.cloud, session, image, prefer=prefer)
+    cache.used(req.cloud, image.id)
+    return image, source
 
 
 def byte_range(text: str | None, size: int) -> tuple[int, int]:
@@ -191,18 +165,14 @@ def byte_range(text: str | None, size: int) -> tuple[int, int]:
     raise RangeNotSatisfiable(message, headers={"Content-Range": f"bytes */{size}"})
 
 
-async def _chunks(req: Request, handle: BinaryIO, first: int, last: int) -> AsyncIterator[bytes]:
-    left = last - first + 1
+async def _chunks(req: Request, data: Iterator[bytes]) -> AsyncIterator[bytes]:
     try:
-        await req.run(handle.seek, first)
-        while left > 0:
-            chunk = await req.run(handle.read, min(_CHUNK, left))
-            if not chunk:
-                raise OSError("the image's file is shorter than it was")
-            left -= len(chunk)
+        while chunk := await req.run(next, data, b""):
             yield chunk
     finally:
-        handle.close()
+        close = getattr(data, "close", None)
+        if close is not None:
+            await asyncio.shield(req.run(close))
 
 
 def deactivate(req: Request, image_id: str) -> None:

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core import paging
-from onestack.core.db import on_commit
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, listing, schema, store, views
-from onestack.image.models import Image, ImageMember, ImageProperty, ImageTag, ImageTask
+from onestack.image import access, changes, listing, locations, removal, schema, views
+from onestack.image.models import Image, ImageProperty, ImageTag
+from onestack.image.stores import stores
 
 
 def create(req: Request) -> Response:
@@ -43,11 +43,11 @@ def create(req: Request) -> Response:
         session.add(image)
         session.flush()
         _add_rows(session, image_id, body, tags)
-    rendered = views.render_image(image, body, tags)
+        (rendered,) = locations.show(req, session, [views.render_image(image, body, tags)])
     headers = {
         "Location": f"{req.base_url}/v2/images/{image_id}",
-        "OpenStack-image-import-methods": "glance-direct",
-        "OpenStack-image-store-ids": views.STORE,
+        "OpenStack-image-import-methods": ",".join(req.cloud.settings.image.enabled_import_methods),
+        "OpenStack-image-store-ids": ",".join(stores(req.cloud).names),
     }
     return Response(rendered, 201, headers)
 
@@ -94,7 +94,7 @@ def index(req: Request) -> dict[str, Any]:
             paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
         ).all()  # fmt: skip
         more, rows = len(rows) > limit, rows[:limit]
-        images = views.render_images(session, rows)
+        images = locations.show(req, session, views.render_images(session, rows))
     kept = [(key, value) for key, value in req.query if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
@@ -115,17 +115,20 @@ def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[st
 
 def show(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return views.render_one(session, access.load(req, session, image_id))
+        return locations.show(req, session, [views.render_one(session, access.load(req, session, image_id))])[0]
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
     wanted = changes.parse(req.header("Content-Type"), req.body)
+    found = locations.look(req, wanted)
     with req.cloud.db.write() as session:
         image = access.load(req, session, image_id, for_update=True)
         have = sa.select(ImageProperty).where(ImageProperty.image_id == image.id)
         properties = {row.name: row for row in session.scalars(have)}
         for change in wanted:
-            if change.name in schema.BASE:
+            if change.name == "locations":
+                locations.apply(req, session, image, change, found)
+            elif change.name in schema.BASE:
                 _change_base(req, session, image, change)
             else:
                 _change_property(session, image, properties, change)
@@ -133,7 +136,7 @@ def update(req: Request, image_id: str) -> dict[str, Any]:
         if wanted:
             image.updated_at = req.cloud.clock.now()
         session.flush()
-        return views.render_one(session, image)
+        return locations.show(req, session, [views.render_one(session, image)])[0]
 
 
 def _change_base(req: Request, session: Session, image: Image, change: changes.Change) -> None:
@@ -183,8 +186,4 @@ def delete(req: Request, image_id: str) -> None:
             raise NotFound(f"Failed to find image {image_id} to delete") from None
         if image.protected:
             raise Forbidden(f"Image {image.id} is protected and cannot be deleted.")
-        for table in (ImageProperty, ImageTag, ImageMember, ImageTask):
-            session.execute(sa.delete(table).where(table.image_id == image.id))
-        session.delete(image)
-        # A crash before the files are gone leaves them to the sweep at the next start.
-        on_commit(session, lambda: store.remove(req.cloud, image.id))
+        removal.forget(session, req.cloud, image)

@@ -1,4 +1,4 @@
-"""Versions, schemas, stores, import methods, tasks: what clients ask before they do something."""
+"""Versions, schemas, import methods: what clients ask before they do something."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from typing import Any
 
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
-from onestack.image import schema, views
+from onestack.image import schema
 
 # What the API holds that is served here, by Glance's numbers; the first is the current one.
-_VERSIONS = ("2.17", "2.15", "2.13", "2.12", "2.11", "2.10", "2.9", "2.8", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2",
-             "2.1", "2.0")  # fmt: skip
+_VERSIONS = ("2.17", *(f"2.{minor}" for minor in range(16, -1, -1)))
 _V1 = ("1.1", "1.0")
-IMPORT_METHODS = ("glance-direct",)
 
 
 def _versions(req: Request) -> dict[str, Any]:
@@ -44,18 +42,12 @@ def show_schema(req: Request, name: str) -> dict[str, Any]:
     return schema.SCHEMAS[name]
 
 
-def stores(req: Request) -> dict[str, Any]:
-    return {"stores": [{"id": views.STORE, "default": "true"}]}
-
-
-def stores_detail(req: Request) -> dict[str, Any]:
-    detail = {"id": views.STORE, "type": "file", "default": "true", "weight": 0,
-              "properties": {"chunk_size": 1 << 20, "thin_provisioning": False}}  # fmt: skip
-    return {"stores": [detail]}
-
-
 def import_info(req: Request) -> dict[str, Any]:
-    methods = {"description": "Import methods available.", "type": "array", "value": list(IMPORT_METHODS)}
+    methods = {
+        "description": "Import methods available.",
+        "type": "array",
+        "value": req.cloud.settings.image.enabled_import_methods,
+    }
     return {"import-methods": methods}
 
 

@@ -1,56 +1,105 @@
-"""Tasks: the record of imports. An import ends within its request, so a task is never found running."""
+"""Tasks: what became of imports and of locations that were added."""
 
 from __future__ import annotations
 
-import datetime
+import urllib.parse
+import uuid
 from typing import Any
 
 import sqlalchemy as sa
 
+from onestack.core import paging
 from onestack.core.clock import seconds
-from onestack.core.errors import NotFound
+from onestack.core.errors import BadRequest, MethodNotAllowed, NotFound
 from onestack.core.http import Request
-from onestack.image import access
+from onestack.image import access, listing
 from onestack.image.models import ImageTask
 
-_KEPT = datetime.timedelta(hours=48)  # what expires_at says; rows go with their image
+_STATUSES = ("pending", "processing", "success", "failure")
+_SORT_KEYS = {name: getattr(ImageTask, name) for name in ("created_at", "updated_at", "status", "type", "id")}
 
 
-def render_task(row: ImageTask, *, of_image: bool = False) -> dict[str, Any]:
-    """In lists of all tasks what was asked is left out; `of_image` adds who asked."""
-    now = seconds(row.created_at)
+def _stub(row: ImageTask) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "id": row.id, "type": "api_image_import", "status": row.status, "owner": row.owner, "created_at": now,
-        "updated_at": now, "expires_at": seconds(row.created_at + _KEPT), "self": f"/v2/tasks/{row.id}",
-        "schema": "/v2/schemas/task",
+        "id": row.id, "type": row.type, "status": row.status, "owner": row.owner, "created_at": seconds(row.created_at),
+        "updated_at": seconds(row.updated_at), "self": f"/v2/tasks/{row.id}", "schema": "/v2/schemas/task",
     }  # fmt: skip
-    if of_image:
-        body.update(image_id=row.image_id, request_id=row.request_id, user_id=row.user_id, **_detail(row))
+    if row.expires_at is not None:
+        body["expires_at"] = seconds(row.expires_at)
     return body
 
 
-def _detail(row: ImageTask) -> dict[str, Any]:
-    asked = {"image_id": row.image_id, "import_req": {"method": {"name": row.method}}, "backend": ["file"]}
-    return {"input": asked, "result": None, "message": row.message}
+def render_task(row: ImageTask) -> dict[str, Any]:
+    body = _stub(row) | {"input": row.input, "result": row.result, "message": row.message}
+    body.update(request_id=row.request_id, user_id=row.user_id)
+    if row.image_id:
+        body["image_id"] = row.image_id
+    return body
 
 
 def index(req: Request) -> dict[str, Any]:
+    limit = min(req.get_int("limit") or listing.DEFAULT_LIMIT, listing.MAXIMUM_LIMIT)
+    query = sa.select(ImageTask)
+    status, kind = req.get("status"), req.get("type")
+    if status and status not in _STATUSES:
+        raise BadRequest(f"Invalid status value: {status}")
+    if kind and kind != "import":
+        raise BadRequest(f"Invalid type value: {kind}")
+    if status:
+        query = query.where(ImageTask.status == status)
+    if kind:
+        query = query.where(ImageTask.type == kind)
+    if not req.ctx.is_admin:
+        query = query.where(ImageTask.owner == req.ctx.project_id)
+    key, direction = req.get("sort_key") or "created_at", req.get("sort_dir") or "desc"
+    if direction not in ("asc", "desc"):
+        raise BadRequest(f"Invalid sort direction: {direction}")
+    if key not in _SORT_KEYS:
+        raise BadRequest(f"Invalid sort key: {key}. It must be one of the following: {', '.join(_SORT_KEYS)}.")
+    order = [(key, direction)] if key == "id" else [(key, direction), ("id", direction)]
     with req.cloud.db.read() as session:
-        query = sa.select(ImageTask).order_by(ImageTask.created_at.desc(), ImageTask.id).limit(1000)
-        tasks = [render_task(row) for row in session.scalars(query)]
-    return {"tasks": tasks, "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
+        marker = req.get("marker")
+        after = None
+        if marker is not None:
+            last = session.get(ImageTask, _uuid(marker))
+            if last is None:
+                raise BadRequest(f"No task found with ID {marker}")
+            after = {name: getattr(last, name) for name, _ in order}
+        rows = session.scalars(paging.paginate(query, _SORT_KEYS, order, marker=after, limit=limit)).all()
+    kept = [(name, value) for name, value in req.query if name != "marker"]
+    text = urllib.parse.urlencode(kept)
+    first = f"/v2/tasks?{text}" if text else "/v2/tasks"
+    body: dict[str, Any] = {"tasks": [_stub(row) for row in rows], "first": first, "schema": "/v2/schemas/tasks"}
+    if rows and len(rows) == limit:
+        body["next"] = "/v2/tasks?" + urllib.parse.urlencode([*kept, ("marker", rows[-1].id)])
+    return body
+
+
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        raise BadRequest("Invalid marker format") from None
 
 
 def show(req: Request, task_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         row = session.get(ImageTask, task_id)
-        if row is None:
-            raise NotFound(f"No task found with ID {task_id}")
-        return render_task(row) | _detail(row)
+    if row is None or not (req.ctx.is_admin or row.owner == req.ctx.project_id):
+        raise NotFound(f"No task found with ID {task_id}")
+    return render_task(row)
+
+
+def delete(req: Request, task_id: str) -> None:
+    raise MethodNotAllowed(
+        "This operation is currently not permitted on Glance Tasks. They are auto deleted after reaching the time "
+        "based on their expires_at property.",
+        headers={"Allow": "GET"},
+    )
 
 
 def of_image(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         image = access.load(req, session, image_id)
         query = sa.select(ImageTask).where(ImageTask.image_id == image.id).order_by(ImageTask.created_at)
-        return {"tasks": [render_task(row, of_image=True) for row in session.scalars(query)]}
+        return {"tasks": [render_task(row) for row in session.scalars(query)]}

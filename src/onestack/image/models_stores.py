@@ -1,0 +1,48 @@
+"""Tables of where images' bytes are: locations, and what the cache holds."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from onestack.core.db import Base, Json
+
+WRITING, ACTIVE, DOOMED = "writing", "active", "pending_delete"
+
+
+class ImageLocation(Base):
+    """An object of a store. It has a row before its first byte is written, and until its last one is gone.
+
+    `writing` belongs to the process `writer`: when that is dead, the object is doomed. `pending_delete` is owed: it is
+    removed from the store, then from here. The row doesn't go with its image, so `image_id` is no foreign key.
+    """
+
+    __tablename__ = "image_locations"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    image_id: Mapped[str] = mapped_column(sa.String(36), index=True)
+    store: Mapped[str] = mapped_column(sa.String(64))
+    object_key: Mapped[str] = mapped_column(sa.String(2048))
+    position: Mapped[int] = mapped_column(default=0)
+    location_metadata: Mapped[Any] = mapped_column(Json, default=dict)
+    status: Mapped[str] = mapped_column(sa.String(20))
+    writer: Mapped[str | None] = mapped_column(sa.String(128))
+    created_at: Mapped[datetime.datetime]
+
+    __table_args__ = (sa.Index("ix_image_locations_status", "status"),)
+
+
+class CachedImage(Base):
+    """An image that is in the cache (`cached`), or is to come into it (`queued`)."""
+
+    __tablename__ = "image_cache"
+
+    image_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
+    state: Mapped[str] = mapped_column(sa.String(16))
+    size: Mapped[int] = mapped_column(sa.BigInteger, default=0)
+    hits: Mapped[int] = mapped_column(default=0)
+    accessed_at: Mapped[datetime.datetime]
+    modified_at: Mapped[datetime.datetime]
