@@ -78,6 +78,7 @@ ENDS: dict[str, Callable[[Stage], None]] = {
     "user deleted": lambda stage: stage.ask("DELETE", f"/v3/users/{stage.ann}"),
     "project disabled": lambda stage: stage.change("project", stage.web, enabled=False),
     "project deleted": lambda stage: stage.ask("DELETE", f"/v3/projects/{stage.web}"),
+    "group left": lambda stage: stage.ask("DELETE", stage.grants["member"]),
     "domain disabled": lambda stage: stage.change("domain", stage.domain, enabled=False),
 }
 
@@ -93,8 +94,7 @@ def test_what_ends_a_token(stage, cause):
     ("grant", "left"),
     [
         ("direct", {"grouped", "far"}), ("grouped", {"direct", "implied", "far"}),
-        ("far", {"direct", "implied", "grouped"}), ("member", {"direct", "implied", "far"}),
-        ("implied", {"direct", "grouped", "far"}),
+        ("far", {"direct", "implied", "grouped"}), ("implied", {"direct", "grouped", "far"}),
     ],
 )  # fmt: skip
 def test_what_takes_roles_away_and_gives_them_back(stage, grant, left):

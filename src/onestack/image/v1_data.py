@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.image import store
+from onestack.image import objects, store
 from onestack.image.models import Image
 from onestack.image.stores import stores
 
@@ -31,6 +31,7 @@ def discard(cloud: Cloud, image_id: str) -> None:
         if image is not None:
             image.status = "killed"
             image.updated_at = cloud.clock.now()
+            objects.give_up(session, cloud, objects.of_image(session, image_id))
     store.remove(cloud, image_id)
 
 
