@@ -1,19 +1,22 @@
-"""vmdk, vdi and vhd become qcow2, by `qemu-img convert` as a child with bounds on memory, time and size.
+"""vmdk, vdi and vhd become qcow2, by `qemu-img convert` in a sandbox (sandbox.py).
 
-The file was inspected before (formats.py) and its format is named, so QEMU never guesses and never opens another file.
+The file was inspected before (formats.py). Its format and the driver below it are named, so QEMU never guesses, and a
+name in the file isn't taken for a protocol.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
+from onestack.image import formats, sandbox
 from onestack.image.formats import CONVERTED, Unsafe
+from onestack.image.sandbox import Ended, Limits
 
 MEMORY = 2 << 30  # bytes of address space
 CPU_SECONDS = 3600
+SECONDS = 2 * 3600
 _SLACK = 64 << 20  # bytes of metadata beyond the guest's disk
 
 
@@ -21,38 +24,44 @@ class ConversionUnavailable(Exception):
     """There is no qemu-img on this machine."""
 
 
-def to_qcow2(source: Path, disk_format: str, virtual_size: int, target: Path) -> None:
-    """`target` is a qcow2 of the disk in `source`, written through to the disk. Raises Unsafe,
+def to_qcow2(source: Path, disk_format: str, virtual_size: int, target: Path) -> int:
+    """`target` is a qcow2 of the disk in `source`, written through to the disk; the size of its disk. Raises Unsafe,
     ConversionUnavailable, OSError (the disk is full)."""
-    program, limiter = shutil.which("qemu-img"), shutil.which("prlimit")
-    if program is None or limiter is None:
-        raise ConversionUnavailable(f"{disk_format} images need qemu-img and prlimit on the server's machine")
-    limits = [f"--as={MEMORY}", f"--cpu={CPU_SECONDS}", f"--fsize={virtual_size + virtual_size // 1024 + _SLACK}"]
-    command = [
-        limiter, *limits, "--", program, "convert", "-f", CONVERTED[disk_format], "-O", "qcow2", "-t", "none",
-        "-T", "none", str(source), str(target),
-    ]  # fmt: skip
-    result = _run(command)
-    if result.returncode and (b"O_DIRECT" in result.stderr or b"Invalid argument" in result.stderr):
-        # A file system without direct I/O (tmpfs).
-        result = _run([word if word != "none" else "writeback" for word in command])
-    if result.returncode:
-        target.unlink(missing_ok=True)
-        words = result.stderr.decode("utf-8", "replace").replace(str(source), "the image").replace(str(target), "qcow2")
-        if "No space left" in words or "Disk quota" in words:
-            raise OSError(28, os.strerror(28))
-        raise Unsafe(f"The {disk_format} image can't be converted: {words.strip()[-300:]}")
-    with target.open("rb") as handle:
-        os.fsync(handle.fileno())
+    program = shutil.which("qemu-img")
+    if program is None:
+        raise ConversionUnavailable(f"{disk_format} images need qemu-img on the server's machine")
+    limits = Limits(MEMORY, CPU_SECONDS, virtual_size + virtual_size // 1024 + _SLACK, SECONDS)
+    whole = False
+    try:
+        result = _convert(program, limits, source, disk_format, target, "none")
+        if result.status and (b"O_DIRECT" in result.errors or b"Invalid argument" in result.errors):
+            # A file system without direct I/O (tmpfs).
+            result = _convert(program, limits, source, disk_format, target, "writeback")
+        if result.status:
+            raise _refused(disk_format, result)
+        # The guest's disk is as large as QEMU made it, whatever the header of the source said.
+        found = formats.inspect(target)
+        whole = True
+        return found.virtual_size
+    finally:
+        if not whole:
+            target.unlink(missing_ok=True)
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C"}
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=environment,
-        check=False,
-    )
+def _convert(program: str, limits: Limits, source: Path, disk_format: str, target: Path, cache: str) -> Ended:
+    with source.open("rb") as reading, target.open("w+b") as writing:
+        given = f"driver={CONVERTED[disk_format]},file.driver=file,file.filename={sandbox.seen_as(reading)}"
+        command = [
+            program, "convert", "--image-opts", given, "-O", "qcow2", "-t", cache, "-T", cache,
+            str(sandbox.seen_as(writing)),
+        ]  # fmt: skip
+        result = sandbox.run(command, limits, read=[reading], write=[writing])
+        os.fsync(writing.fileno())
+        return result
+
+
+def _refused(disk_format: str, result: Ended) -> Exception:
+    words = result.problem or result.errors.decode("utf-8", "replace").strip()[-300:]
+    if "No space left" in words or "Disk quota" in words:
+        return OSError(28, os.strerror(28))
+    return Unsafe(f"The {disk_format} image can't be converted: {words}")

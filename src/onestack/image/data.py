@@ -81,7 +81,7 @@ def inspect(cloud: Cloud, image_id: str, file: Path) -> Inspected:
         if disk_format not in formats.CONVERTED:
             return Inspected(disk_format, container_format, virtual_size, formats.DIRECT.get(disk_format))
         target = file.with_name(file.name + ".boot")
-        convert.to_qcow2(file, disk_format, virtual_size, target)
+        virtual_size = convert.to_qcow2(file, disk_format, virtual_size, target)
     except formats.Unsafe as error:
         raise UnsupportedMedia(str(error)) from None
     except convert.ConversionUnavailable as error:

@@ -1,8 +1,9 @@
 """What a file really is: the headers of disk image formats, read as hostile input.
 
-Pure reading of a bounded number of bytes; nothing in a file makes us open another one. `inspect` says which format a
-file has and how large its disk is, and raises Unsafe for what must never reach QEMU: references to other files (backing
-files, data files, extents), features that nobody has defined, and sizes that are absurd.
+Pure reading of a bounded number of bytes in time linear in them; nothing in a file makes us open another one.
+`inspect` says which format a file has and how large its disk is, and raises Unsafe for what must never reach QEMU:
+references to other files (backing files, data files, extents), features that nobody has defined, sizes that are absurd,
+and files that have two formats at once. Where QEMU is laxer than a format's description, what counts is what QEMU would find.
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
 Specification", ECMA-119 for ISO 9660, and the header of VirtualBox's VDI as QEMU reads it.
@@ -34,9 +35,12 @@ def inspect(path: Path) -> Found:
     """Raises Unsafe, OSError."""
     size = path.stat().st_size
     with path.open("rb") as handle:
-        for name, recognise, read in _FORMATS:
-            if recognise(handle, size):
-                return _sized(name, read(handle, size))
+        found = [(name, read) for name, recognise, read in _FORMATS if recognise(handle, size)]
+        names = sorted({name for name, _ in found})
+        if len(names) > 1:
+            raise Unsafe(f"Multiple formats detected: {', '.join(names)}")
+        for name, read in found:
+            return _sized(name, read(handle, size))
     return Found("raw", size)
 
 
@@ -78,6 +82,8 @@ def _need(data: bytes, length: int, name: str) -> bytes:
 
 _QCOW2_KNOWN = 0b11111  # dirty, corrupt, external data file, compression type, extended L2
 _QCOW2_CORRUPT, _QCOW2_DATA_FILE = 1 << 1, 1 << 2
+_QCOW2_DATA_NAME = 0x44415441  # "DATA"
+_EXTENSIONS_LIMIT = 64 << 10
 
 
 def _qcow2(handle: BinaryIO, size: int) -> int:
@@ -91,6 +97,7 @@ def _qcow2(handle: BinaryIO, size: int) -> int:
         raise Unsafe("The qcow2 image has an impossible cluster size")
     if struct.unpack(">I", header[32:36])[0]:
         raise Unsafe("The qcow2 image is encrypted")
+    end = 72
     if version == 3:
         features = struct.unpack(">Q", _need(header, 104, "qcow2")[72:80])[0]
         if features & _QCOW2_DATA_FILE:
@@ -99,16 +106,35 @@ def _qcow2(handle: BinaryIO, size: int) -> int:
             raise Unsafe("The qcow2 image has unknown features")
         if features & _QCOW2_CORRUPT:
             raise Unsafe("The qcow2 image is marked as corrupt")
+        end = struct.unpack(">I", header[100:104])[0]
+    if not 72 <= end <= 1 << cluster_bits:
+        raise Unsafe("The qcow2 image has an impossible header")
+    _qcow2_extensions(_at(handle, end, min((1 << cluster_bits) - end, _EXTENSIONS_LIMIT)))
     entries, table = struct.unpack(">IQ", header[36:48])
     if table + entries * 8 > size:
         raise Unsafe("The qcow2 image is truncated")
     return int(virtual_size)
 
 
+def _qcow2_extensions(data: bytes) -> None:
+    """A name for a data file is refused even where no feature makes QEMU follow it."""
+    where = 0
+    while where + 8 <= len(data):
+        kind, length = struct.unpack_from(">II", data, where)
+        if kind == 0:
+            return
+        if kind == _QCOW2_DATA_NAME:
+            raise Unsafe("The qcow2 image has an external data file")
+        where += 8 + (length + 7) // 8 * 8
+    raise Unsafe("The qcow2 image has header extensions without an end")
+
+
 # VMDK
 
 _VMDK_TYPES = ("monolithicSparse", "streamOptimized")
-_EXTENT = re.compile(rb'^\s*(RW|RDONLY|NOACCESS)\s+(\d+)\s+(\w+)(?:\s+"([^"]*)")?', re.MULTILINE)
+_VMDK_READ_BY_QEMU = 20 * _SECTOR  # bytes after the header in which QEMU looks for a parent, whatever the header says
+_VMDK_AT_END = (1 << 64) - 1  # instead of the grain directory's place: the header is repeated at the end
+_EXTENT = re.compile(rb'[ \t]*(RW|RDONLY|NOACCESS)[ \t]+(\d+)[ \t]+(\w+)(?:[ \t]+"([^"]*)")?')
 
 
 def _vmdk(handle: BinaryIO, size: int) -> int:
@@ -117,22 +143,37 @@ def _vmdk(handle: BinaryIO, size: int) -> int:
     # Without a capacity QEMU takes the descriptor for the truth, and opens whatever files it names.
     if not capacity:
         raise Unsafe("The vmdk image has no capacity of its own")
-    if not where or not length or length * _SECTOR > _DESCRIPTOR_LIMIT or (where + length) * _SECTOR > size:
+    if where != 1 or not length or length * _SECTOR > _DESCRIPTOR_LIMIT or (where + length) * _SECTOR > size:
         raise Unsafe("The vmdk image has no usable descriptor")
-    descriptor = _at(handle, where * _SECTOR, length * _SECTOR).split(b"\0", 1)[0]
-    kind = re.search(rb'^\s*createType\s*=\s*"([^"]*)"', descriptor, re.MULTILINE)
-    name = kind[1].decode("ascii", "replace") if kind else ""
+    if struct.unpack("<Q", header[56:64])[0] == _VMDK_AT_END:
+        last = _at(handle, max(-(-size // _SECTOR) * _SECTOR - 2 * _SECTOR, 0), _SECTOR)
+        if len(last) < _SECTOR or last[:4] != b"KDMV" or last[12:20] != header[12:20]:
+            raise Unsafe("The vmdk image says different things at its beginning and at its end")
+    text = _at(handle, _SECTOR, max(length * _SECTOR, _VMDK_READ_BY_QEMU))
+    if b"parentFileNameHint" in text:
+        raise Unsafe("The vmdk image has a parent")
+    _vmdk_descriptor_is_safe(text[: length * _SECTOR].split(b"\0", 1)[0])
+    return int(capacity) * _SECTOR
+
+
+def _vmdk_descriptor_is_safe(descriptor: bytes) -> None:
+    values: dict[bytes, list[bytes]] = {}
+    extents = []
+    for line in descriptor.splitlines():
+        key, equals, value = line.partition(b"=")
+        if equals:
+            values.setdefault(key.strip().lower(), []).append(value.strip().strip(b'"'))
+        extent = _EXTENT.match(line)
+        if extent is not None:
+            extents.append(extent)
+    kinds = values.get(b"createtype", [])
+    name = kinds[0].decode("ascii", "replace") if len(kinds) == 1 else ""
     if name not in _VMDK_TYPES:
         raise Unsafe(f"The vmdk image has the type {name or 'unknown'}; {' and '.join(_VMDK_TYPES)} are accepted")
-    if re.search(rb"^\s*parentFileNameHint", descriptor, re.MULTILINE):
+    if any(value.lower() != b"ffffffff" for value in values.get(b"parentcid", [])):
         raise Unsafe("The vmdk image has a parent")
-    parent = re.search(rb"^\s*parentCID\s*=\s*(\w+)", descriptor, re.MULTILINE)
-    if parent and parent[1].lower() != b"ffffffff":
-        raise Unsafe("The vmdk image has a parent")
-    extents = _EXTENT.findall(descriptor)
-    if len(extents) != 1 or extents[0][2] != b"SPARSE" or b"/" in extents[0][3] or b"\\" in extents[0][3]:
+    if len(extents) != 1 or extents[0][3] != b"SPARSE" or re.search(rb"[/\\]", extents[0][4] or b""):
         raise Unsafe("The vmdk image has extents other than its own")
-    return int(capacity) * _SECTOR
 
 
 def _vmdk_other(_handle: BinaryIO, _size: int) -> int:
@@ -173,13 +214,23 @@ def _vhd(handle: BinaryIO, size: int) -> int:
     return int(struct.unpack_from(">Q", footer, 48)[0])
 
 
+def _qed(_handle: BinaryIO, _size: int) -> int:
+    raise Unsafe("The image has the format qed, which isn't accepted")
+
+
 def _whole(_handle: BinaryIO, size: int) -> int:
     return size
 
 
 def _vmdk_descriptor(handle: BinaryIO, _size: int) -> bool:
     """A descriptor alone: text, perhaps after blank lines and comments, as QEMU probes it."""
-    return bool(re.match(rb"\s*(#[^\n]*\n\s*)*(# Disk DescriptorFile|version=\d)", _at(handle, 0, 2048)))
+    for line in _at(handle, 0, 2048).splitlines():
+        word = line.strip().lower()
+        if word.startswith((b"# disk descriptorfile", b"version=")):
+            return True
+        if word and not word.startswith(b"#"):
+            return False
+    return False
 
 
 _FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, int], int]], ...] = (
@@ -189,9 +240,9 @@ _FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, 
     ("vmdk", _vmdk_descriptor, _vmdk_other),
     ("vdi", _starts(b"\x7f\x10\xda\xbe", 0x40), _vdi),
     ("vhdx", _starts(b"vhdxfile"), _whole),
-    ("qed", _starts(b"QED\0"), _whole),
-    ("parallels", _starts(b"WithoutFreeSpace"), _whole),
-    ("parallels", _starts(b"WithouFreSpacExt"), _whole),
+    ("qed", _starts(b"QED\0"), _qed),
+    ("ploop", _starts(b"WithoutFreeSpace"), _whole),
+    ("ploop", _starts(b"WithouFreSpacExt"), _whole),
     ("iso", _starts(b"CD001", 0x8001), _whole),
     ("vhd", _is_vhd, _vhd),
 )

@@ -1,0 +1,126 @@
+"""Runs a program on files of strangers: a child that can do little, see little and not last long.
+
+It has bounds on memory, processor time, the size of what it writes, its handles and its output; no environment, no
+shell, no network, no way to more rights, no core file. It gets open files, which it finds below /dev/fd, and where the
+kernel has Landlock it can open no other. It is of the server's unprivileged user, or nobody's where the server is
+root's. It ends with the server, and its process group ends with it. docs/adr/0010 says why it is like this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pwd
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from onestack.image import confine
+
+_OUTPUT = 64 << 10  # bytes of stdout and of stderr that a program may write
+
+
+class Limits(NamedTuple):
+    memory: int  # bytes of address space
+    cpu: int  # seconds
+    file_size: int  # bytes
+    seconds: float  # by the clock on the wall
+    files: int = 64  # handles
+
+
+class Ended(NamedTuple):
+    """`problem` says which bound stopped it, where one did."""
+
+    status: int
+    output: bytes
+    errors: bytes
+    problem: str = ""
+
+
+def run(
+    command: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = (), write: Sequence[BinaryIO] = ()
+) -> Ended:
+    """`command[0]` is an absolute path. Waits; whatever happens, nothing of the child is left."""
+    handles = [file.fileno() for file in (*read, *write)]
+    what = {
+        "limits": {
+            "AS": limits.memory, "CPU": limits.cpu, "FSIZE": limits.file_size, "NOFILE": limits.files, "CORE": 0,
+        },
+        "read": [file.fileno() for file in read], "write": [file.fileno() for file in write], "parent": os.getpid(),
+    }  # fmt: skip
+    start = [sys.executable, "-I", "-S", confine.__file__, json.dumps(what), *command]
+    with _lent(handles):
+        child = subprocess.Popen(
+            start, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, close_fds=True,
+            pass_fds=handles, start_new_session=True, cwd="/",
+        )  # fmt: skip
+        try:
+            return _watch(child, time.monotonic() + limits.seconds)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            for pipe in (child.stdout, child.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+
+def _watch(child: subprocess.Popen[bytes], deadline: float) -> Ended:
+    """Until both pipes are closed, a bound is reached, or the time is over."""
+    found: dict[str, bytes] = {"output": b"", "errors": b""}
+    with selectors.DefaultSelector() as selector:
+        for name, pipe in (("output", child.stdout), ("errors", child.stderr)):
+            assert pipe is not None  # both were asked for
+            selector.register(pipe, selectors.EVENT_READ, name)
+        while selector.get_map():
+            left = deadline - time.monotonic()
+            ready = selector.select(left) if left > 0 else []
+            if not ready:
+                return Ended(-signal.SIGKILL, found["output"], found["errors"], "it took too long")
+            for key, _ in ready:
+                data = os.read(key.fd, _OUTPUT)
+                if not data:
+                    selector.unregister(key.fileobj)
+                found[key.data] += data
+                if len(found[key.data]) > _OUTPUT:
+                    return Ended(-signal.SIGKILL, b"", found["errors"][:_OUTPUT], "it said too much")
+    try:
+        status = child.wait(max(deadline - time.monotonic(), 0.1))
+    except subprocess.TimeoutExpired:
+        return Ended(-signal.SIGKILL, found["output"], found["errors"], "it took too long")
+    reasons = {
+        signal.SIGXCPU: "it took too long",
+        signal.SIGKILL: "it took too much",
+        signal.SIGXFSZ: "it grew too large",
+    }
+    return Ended(
+        status, found["output"], found["errors"], reasons.get(signal.Signals(-status), "") if status < 0 else ""
+    )
+
+
+@contextlib.contextmanager
+def _lent(handles: Sequence[int]) -> Iterator[None]:
+    """A server of root's gives its files to nobody for the time."""
+    if os.geteuid() != 0:
+        yield
+        return
+    before = [os.fstat(number) for number in handles]
+    nobody = pwd.getpwnam("nobody")
+    try:
+        for number in handles:
+            os.fchown(number, nobody.pw_uid, nobody.pw_gid)
+        yield
+    finally:
+        for number, stat in zip(handles, before, strict=True):
+            os.fchown(number, stat.st_uid, stat.st_gid)
+
+
+def seen_as(file: BinaryIO) -> Path:
+    """Where the program finds a file that it was given."""
+    return Path("/dev/fd") / str(file.fileno())
