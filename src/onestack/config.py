@@ -145,11 +145,25 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     enabled_import_methods: list[str] = msgspec.field(default_factory=lambda: list(IMPORT_METHODS))
     import_filter: ImportFilter = msgspec.field(default_factory=ImportFilter)
     image_size_cap: int = 1 << 40  # bytes of one image
+    # How many an image may have; less than 0: any number.
+    image_property_quota: int = 128
+    image_tag_quota: int = 128
+    image_member_quota: int = 128
+    image_location_quota: int = 10
+    user_storage_quota: str = "0"  # what a project may store in all: 5GB, 512MB …; 0: no limit
     download_timeout: int = 6 * 3600  # seconds that web-download may take in all
     show_multiple_locations: bool = False
     show_image_direct_url: bool = False
     do_secure_hash: bool = True  # hash what is behind a location that was added
     image_cache_max_size: int = 10 << 30  # bytes; what is beyond is pruned, least recently used first
+
+
+def storage_bytes(text: str) -> int:
+    """What a number with B, KB, MB, GB or TB behind it says, as Glance reads it. Raises ConfigError."""
+    match = re.fullmatch(r"(\d{1,18})(?:([KMGT]?)B)?", text, re.ASCII)
+    if match is None:
+        raise ConfigError(f"image.user_storage_quota is a number, perhaps with B, KB, MB, GB or TB, not {text!r}")
+    return int(match[1]) << (10 * " KMGT".index(match[2] or " "))
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -344,3 +358,4 @@ def _check_image(image: Image) -> None:
     for limit in ("image_size_cap", "download_timeout", "image_cache_max_size"):
         if getattr(image, limit) < 1:
             raise ConfigError(f"image.{limit} must be at least 1")
+    storage_bytes(image.user_storage_quota)

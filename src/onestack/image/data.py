@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, TooLarge, Unavailable, UnsupportedMedia
-from onestack.image import convert, formats, objects, store
+from onestack.image import convert, formats, objects, quotas, store
 from onestack.image.drivers.base import Denied, Full, ReadOnly, StoreError
 from onestack.image.models import Image
 from onestack.image.store import Digest
@@ -102,6 +102,7 @@ def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_statu
             with cloud.db.write() as session:
                 image = locked(session, image_id)
                 require_status(image, from_status, "active")
+                quotas.check_storage(cloud, session, image, digest.size)
                 adopt(cloud, session, image, found, digest)
                 objects.take(session, image_id, location)
             location = None
@@ -172,6 +173,7 @@ def stage(cloud: Cloud, image_id: str, file: Path, digest: Digest, _store_name: 
     with disk_errors(), cloud.db.write() as session:
         image = locked(session, image_id)
         require_status(image, "queued", "uploading")
+        quotas.check_storage(cloud, session, image, digest.size)
         image.status = "uploading"
         image.size = digest.size
         image.staged = {"size": digest.size, "checksum": digest.checksum, "os_hash_value": digest.os_hash_value}

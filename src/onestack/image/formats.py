@@ -3,7 +3,8 @@
 Pure reading of a bounded number of bytes in time linear in them; nothing in a file makes us open another one.
 `inspect` says which format a file has and how large its disk is, and raises Unsafe for what must never reach QEMU:
 references to other files (backing files, data files, extents), features that nobody has defined, sizes that are absurd,
-and files that have two formats at once. Where QEMU is laxer than a format's description, what counts is what QEMU would find.
+and files that have two formats at once. Where QEMU is laxer than a format's description, what counts is what QEMU
+would find.
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
 Specification", ECMA-119 for ISO 9660, and the header of VirtualBox's VDI as QEMU reads it.

@@ -21,7 +21,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Conflict, Fault, NotFound
 from onestack.core.operations import Operation
-from onestack.image import data, downloads, objects, reading, store
+from onestack.image import data, downloads, objects, quotas, reading, store
 from onestack.image.drivers.file import FileStore
 from onestack.image.models import Image, ImageProperty, ImageTask
 from onestack.image.store import Digest
@@ -62,6 +62,7 @@ def begin(
     body: dict[str, Any],
     stores: list[str],
     sealed: str = "",
+    after_failure: str = "queued",
 ) -> ImageTask:
     """Owe an import into `stores`. The caller has checked everything, in this transaction."""
     task = new_task(
@@ -76,7 +77,8 @@ def begin(
     image.updated_at = cloud.clock.now()
     operations.enqueue(
         session, cloud, action="import", object_type="image", object_id=image.id, project_id=ctx.project_id,
-        user_id=ctx.user_id, request_id=ctx.request_id, args={"task_id": task.id, "token": sealed},
+        user_id=ctx.user_id, request_id=ctx.request_id,
+        args={"task_id": task.id, "token": sealed, "after_failure": after_failure},
     )  # fmt: skip
     return task
 
@@ -198,8 +200,13 @@ class _Import:
 
     def _to_store(self, name: str, file: Path, digest: Digest, found: data.Inspected | None) -> None:
         with self.cloud.db.read() as session:
-            if any(row.store == name for row in objects.of_image(session, self.image_id)):
+            have = {row.store for row in objects.of_image(session, self.image_id)}
+            if name in have:
                 return
+            image = session.get_one(Image, self.image_id)
+            left = quotas.remaining(self.cloud, session, image.owner, image.id)
+        if left is not None and digest.size * (len(have) + 1) > left:
+            raise quotas.too_much(digest.size * (len(have) + 1), left)
         last = name == self.stores[-1]
         # A store of files takes the file away, and what is staged must outlast a crash.
         handed = downloads.another(file) if isinstance(stores(self.cloud).find(name), FileStore) else file
@@ -214,6 +221,8 @@ class _Import:
                 image = data.locked(session, self.image_id)
                 if found is not None:
                     self._adopt(session, image, found, digest, last)
+                places = len(objects.of_image(session, self.image_id)) + 1
+                quotas.check_storage(self.cloud, session, image, digest.size, places=places)
                 objects.take(session, self.image_id, location)
                 change_stores(session, self.image_id, IMPORTING, remove=[name])
             taken = True
@@ -269,7 +278,7 @@ def failed(cloud: Cloud, session: Session, operation: Operation, error: Exceptio
         before = [row for row in put if copying and row.created_at < operation.created_at]
         objects.give_up(session, cloud, [row for row in put if row not in before])
         if not copying:
-            image.status = "queued"
+            image.status = str(operation.args.get("after_failure") or "queued")
             for name in _OF_DATA:
                 setattr(image, name, None)
         image.staged = None

@@ -12,7 +12,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Fault, NotFound
 from onestack.core.operations import Operation
-from onestack.image import data, imports, locations, objects, store
+from onestack.image import data, imports, locations, objects, quotas, store
 from onestack.image.drivers.base import StoreError
 from onestack.image.models import Image, ImageTask
 from onestack.image.models_stores import ACTIVE, ImageLocation
@@ -56,6 +56,7 @@ def run(cloud: Cloud, operation_id: str) -> None:
         image = data.locked(session, operation.object_id)
         if locations.taken(cloud, session, one.name, key):
             raise BadRequest("Invalid location")
+        quotas.check_storage(cloud, session, image, size)
         image.status, image.size = "active", size
         if hashes is not None:
             image.checksum, image.os_hash_value, image.os_hash_algo = *hashes, algorithm

@@ -16,7 +16,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.db import fetch, many
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
-from onestack.image import access, objects, store
+from onestack.image import access, objects, quotas, store
 from onestack.image.drivers.base import StoreError
 from onestack.image.models import Image
 from onestack.image.models_stores import ACTIVE, ImageLocation
@@ -115,6 +115,9 @@ def apply(req: Request, session: Session, image: Image, change: Any, found: Foun
     else:
         where = _position(change.position, len(rows), past=True)
     added = [_row(req, session, image, one, found, rows) for one in given]
+    quotas.check(req.cloud, "location", len(rows) + len(added))
+    size = image.size or found[given[0]["url"]][2]
+    quotas.check_storage(req.cloud, session, image, size, places=len(rows) + len(added))
     rows[where:where] = added
     for number, row in enumerate(rows):
         row.position = number

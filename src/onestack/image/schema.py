@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from onestack.core.errors import BadRequest, TooLarge
+from onestack.core.errors import BadRequest
 
 DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
 CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
@@ -20,7 +20,6 @@ READ_ONLY = (
 )  # fmt: skip
 RESERVED = ("location", "deleted", "deleted_at")
 RESERVED_NAMESPACE = "os_glance"
-MAXIMUM_PROPERTIES = MAXIMUM_TAGS = MAXIMUM_MEMBERS = 128
 MAX_INT = 0x7FFFFFFF
 UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 
@@ -172,8 +171,6 @@ def validate(values: dict[str, Any]) -> None:
         raise BadRequest("Value must be greater than or equal to 0: min_disk and min_ram can't be negative.")
     if max(values.get("min_disk", 0), values.get("min_ram", 0)) > MAX_INT:
         raise BadRequest(f"min_disk and min_ram can't be larger than {MAX_INT}.")
-    if len(set(values.get("tags", ()))) > MAXIMUM_TAGS:
-        raise TooLarge(f"The limit has been exceeded on the number of allowed image tags: {MAXIMUM_TAGS}.")
 
 
 def _validate_one(name: str, value: Any, shape: dict[str, Any]) -> None:

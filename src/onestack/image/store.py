@@ -23,6 +23,7 @@ import msgspec
 import sqlalchemy as sa
 
 from onestack.core.cloud import Cloud
+from onestack.image import quotas
 from onestack.image.drivers.file import FileStore
 from onestack.image.drivers.file import sync as _sync
 from onestack.image.models import Image
@@ -67,9 +68,11 @@ def staged_path(cloud: Cloud, image_id: str) -> Path:
 
 
 class Staging:
-    """A file that is being received. `write` and `finish` block: call them in a thread, one after the other."""
+    """A file that is being received, of at most as many bytes as its owner may still store. All of it blocks: call it
+    in a thread, one after the other."""
 
     def __init__(self, cloud: Cloud, image_id: str) -> None:
+        self._left = quotas.left_for(cloud, image_id)
         folder = directory(cloud) / "staging"
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{path(cloud, image_id).name}.{secrets.token_hex(8)}"
@@ -81,8 +84,14 @@ class Staging:
         self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 (closed by finish or discard)
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
+    def fits(self, size: int) -> None:
+        """Raises TooLarge when this is more than may be stored."""
+        if self._left is not None and size > self._left:
+            raise quotas.too_much(size, self._left)
+
     def write(self, data: bytes) -> None:
-        """Raises OSError when the disk is full."""
+        """Raises OSError when the disk is full, TooLarge."""
+        self.fits(self.size + len(data))
         other = self._hashing.submit(self._md5.update, data)
         try:
             view = memoryview(data)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from onestack.core import operations
 from onestack.core.cloud import Cloud
-from onestack.core.errors import BadRequest
+from onestack.core.errors import BadRequest, Conflict
 from onestack.core.http import Request
-from onestack.image import objects, store
+from onestack.image import imports, objects, quotas, store, web
+from onestack.image.drivers.base import StoreError
 from onestack.image.models import Image
+from onestack.image.models_stores import ACTIVE, ImageLocation
 from onestack.image.stores import stores
 
 
@@ -29,14 +31,23 @@ def discard(cloud: Cloud, image_id: str) -> None:
     with cloud.db.write() as session:
         image = session.get(Image, image_id)
         if image is not None:
+            objects.give_up(session, cloud, objects.of_image(session, image.id))
             image.status = "killed"
             image.updated_at = cloud.clock.now()
-            objects.give_up(session, cloud, objects.of_image(session, image_id))
     store.remove(cloud, image_id)
 
 
-def source(req: Request, values: dict[str, Any]) -> str | None:
-    """The URL that a request names, if it does. Raises BadRequest."""
+class Source(NamedTuple):
+    """A URL that a request names. A location has its place in a store; data that is to be copied has none yet."""
+
+    url: str
+    store: str = ""
+    key: str = ""
+    size: int = 0
+
+
+def source(req: Request, values: dict[str, Any]) -> Source | None:
+    """What is behind the URL that a request names, if it does; asked before any transaction. Raises BadRequest."""
     copied, located = req.header("X-Glance-Api-Copy-From"), values.get("location")
     if copied is not None and located is not None:
         raise BadRequest("It's invalid to provide multiple image sources.")
@@ -45,11 +56,38 @@ def source(req: Request, values: dict[str, Any]) -> str | None:
     url = copied if copied is not None else located
     if not url:
         raise BadRequest("External source should not be empty")
-    if urlsplit(url).scheme.lower() not in ("http", "https"):
+    known = None if copied is not None else stores(req.cloud).of_url(url)
+    scheme, _, _ = url.partition("://")
+    if scheme.lower() not in ("http", "https") or (copied is None and (known is None or known[0].type != "http")):
         raise BadRequest(f"External sources are not supported: '{url}'")
-    return url
+    if not web.allowed(req.cloud.settings.image.import_filter, url):
+        raise BadRequest(f"URI for web-download does not pass filtering: {url}")
+    if known is None:
+        return Source(url)
+    req.authorize({"project_id": req.ctx.project_id, "owner": req.ctx.project_id}, "copy_from")
+    try:
+        size = known[0].size(known[1])
+    except StoreError as error:
+        raise BadRequest(f"The image can't be read: {error}") from error
+    if not 0 < size <= largest(req.cloud):
+        raise BadRequest("The image can't be read: its size is unknown, or more than is allowed")
+    return Source(url, known[0].name, known[1], size)
 
 
-def start(req: Request, session: Session, image: Image, url: str) -> None:
-    """Fetch the data in the background."""
-    raise BadRequest(f"External sources are not supported: '{url}'")
+def start(req: Request, session: Session, image: Image, given: Source) -> None:
+    """A location is the image's data from now on; anything else is fetched in the background."""
+    if not given.store:
+        if operations.unfinished(session, image.id) is not None:
+            raise Conflict("Image has active task")
+        wanted = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name
+        body = {"method": {"name": "web-download", "uri": given.url}}
+        imports.begin(session, req.cloud, req.ctx, image, body, [wanted], after_failure="killed")
+        return
+    quotas.check_storage(req.cloud, session, image, given.size)
+    image.status, image.size = "active", given.size
+    session.add(
+        ImageLocation(
+            image_id=image.id, store=given.store, object_key=given.key, position=0, location_metadata={},
+            status=ACTIVE, created_at=req.cloud.clock.now(),
+        )
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from onestack.core.errors import BadRequest, Forbidden, TooLarge
+from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
 from onestack.image import schema
 from onestack.image.models import Image
@@ -24,6 +24,7 @@ _KNOWN = frozenset(
      "checksum", "created_at", "updated_at", "deleted_at", "min_ram", "min_disk", "owner", "store", "id", "protected",
      "deleted", "virtual_size")
 )  # fmt: skip
+_STATUSES = {"uploading": "saving", "importing": "saving"}  # what v1 calls those that it doesn't know
 _TRUE = ("1", "t", "true", "on", "y", "yes")
 _AMAZON = ("aki", "ari", "ami")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f%]")
@@ -129,14 +130,6 @@ def _property(name: str, value: str) -> None:
         raise Forbidden(f"Attribute '{name}' is reserved.")
 
 
-def limit_properties(names: set[str]) -> None:
-    if len(names) > schema.MAXIMUM_PROPERTIES:
-        raise TooLarge(
-            f"The limit has been exceeded on the number of allowed image properties. Attempted: {len(names)}, "
-            f"Maximum: {schema.MAXIMUM_PROPERTIES}"
-        )
-
-
 def columns(values: dict[str, Any]) -> dict[str, Any]:
     """What of `values` an image's row keeps as it is."""
     kept: dict[str, Any] = {
@@ -162,8 +155,8 @@ def render_brief(image: Any) -> dict[str, Any]:
 def render(image: Any, properties: dict[str, str]) -> dict[str, Any]:
     return {
         **render_brief(image),
-        "status": image.status, "owner": image.owner, "is_public": image.visibility == "public",
-        "protected": image.protected, "min_disk": image.min_disk, "min_ram": image.min_ram,
+        "status": _STATUSES.get(image.status, image.status), "owner": image.owner,
+        "is_public": image.visibility == "public", "protected": image.protected, "min_disk": image.min_disk, "min_ram": image.min_ram,
         "virtual_size": image.virtual_size, "created_at": _time(image.created_at),
         "updated_at": _time(image.updated_at), "deleted": False, "deleted_at": None, "properties": properties,
     }  # fmt: skip

@@ -76,6 +76,7 @@ async def _receive(req: Request, staging: Staging) -> None:
     limit = req.cloud.settings.image.image_size_cap
     if expected is not None and expected > limit:
         raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
+    staging.fits(expected or 0)
     writing: asyncio.Future[Any] | None = None
     block: list[bytes] = []
     size = total = 0

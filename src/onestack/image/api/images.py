@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core import paging
-from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
+from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, listing, locations, removal, schema, views
+from onestack.image import access, changes, listing, locations, quotas, removal, schema, views
 from onestack.image.models import Image, ImageProperty, ImageTag
 from onestack.image.stores import stores
 
@@ -31,7 +31,8 @@ def create(req: Request) -> Response:
     values.setdefault("visibility", "shared")
     if values["owner"] != req.ctx.project_id and not req.ctx.is_admin:
         raise Forbidden(f"You are not permitted to create images owned by '{values['owner']}'.")
-    _limit_properties(len(body))
+    quotas.check(req.cloud, "property", len(body))
+    quotas.check(req.cloud, "tag", len(tags))
     what = {"project_id": values["owner"], "owner": values["owner"], "visibility": values["visibility"]}
     req.authorize(what)
     _may_show(req, values["visibility"], what)
@@ -64,14 +65,6 @@ def _add_rows(session: Session, image_id: str, properties: dict[str, str], tags:
         session.execute(sa.insert(ImageProperty), rows)
     if tags:
         session.execute(sa.insert(ImageTag), [{"image_id": image_id, "tag": tag} for tag in tags])
-
-
-def _limit_properties(count: int) -> None:
-    if count > schema.MAXIMUM_PROPERTIES:
-        raise TooLarge(
-            f"The limit has been exceeded on the number of allowed image properties. Attempted: {count}, "
-            f"Maximum: {schema.MAXIMUM_PROPERTIES}"
-        )
 
 
 def _may_show(req: Request, visibility: str, what: dict[str, Any]) -> None:
@@ -132,7 +125,9 @@ def update(req: Request, image_id: str) -> dict[str, Any]:
                 _change_base(req, session, image, change)
             else:
                 _change_property(session, image, properties, change)
-        _limit_properties(len(properties))
+        if any(change.op != "remove" and change.name not in schema.BASE for change in wanted):
+            named = [name for name in properties if not name.startswith(schema.RESERVED_NAMESPACE)]
+            quotas.check(req.cloud, "property", len(named))
         if wanted:
             image.updated_at = req.cloud.clock.now()
         session.flush()
@@ -152,6 +147,7 @@ def _change_base(req: Request, session: Session, image: Image, change: changes.C
     if name == "visibility" and value != image.visibility:
         _may_show(req, value, {"project_id": image.owner, "owner": image.owner, "visibility": value})
     if name == "tags":
+        quotas.check(req.cloud, "tag", len(set(value)))
         session.execute(sa.delete(ImageTag).where(ImageTag.image_id == image.id))
         _add_rows(session, image.id, {}, list(dict.fromkeys(value)))
         return

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.clock import seconds
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound, TooLarge
 from onestack.core.http import Request
-from onestack.image import access, schema
+from onestack.image import access, quotas, schema
 from onestack.image.models import Image, ImageMember
 
 
@@ -67,11 +67,9 @@ def create(req: Request, image_id: str) -> dict[str, Any]:
         count = session.scalar(sa.select(sa.func.count()).where(ImageMember.image_id == image.id)) or 0
         if session.get(ImageMember, (image.id, member_id)) is not None:
             raise Conflict(f"Member {member_id} is duplicated for image {image.id}")
-        if count >= schema.MAXIMUM_MEMBERS:
-            raise TooLarge(
-                f"Image member limit exceeded for image {image.id}: The limit has been exceeded on the number of "
-                f"allowed image members for this image. Attempted: {count + 1}, Maximum: {schema.MAXIMUM_MEMBERS}:"
-            )
+        words = quotas.exceeded(req.cloud, "member", count + 1)
+        if words is not None:
+            raise TooLarge(f"Image member limit exceeded for image {image.id}: {words}:")
         row = ImageMember(image_id=image.id, member_id=member_id, status="pending", created_at=now, updated_at=now)
         session.add(row)
         return render_member(row)

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from onestack.core.errors import BadRequest, NotFound, TooLarge
 from onestack.core.http import Request
-from onestack.image import access, schema
+from onestack.image import access, quotas
 from onestack.image.models import ImageTag
 
 
@@ -18,11 +18,9 @@ def add(req: Request, image_id: str, tag: str) -> None:
         tags = set(session.scalars(sa.select(ImageTag.tag).where(ImageTag.image_id == image.id)))
         if tag in tags:
             return
-        if len(tags) >= schema.MAXIMUM_TAGS:
-            raise TooLarge(
-                f"Image tag limit exceeded for image {image.id}: The limit has been exceeded on the number of allowed "
-                f"image tags. Attempted: {len(tags) + 1}, Maximum: {schema.MAXIMUM_TAGS}:"
-            )
+        words = quotas.exceeded(req.cloud, "tag", len(tags) + 1)
+        if words is not None:
+            raise TooLarge(f"Image tag limit exceeded for image {image.id}: {words}:")
         session.add(ImageTag(image_id=image.id, tag=tag))
         image.updated_at = req.cloud.clock.now()
 

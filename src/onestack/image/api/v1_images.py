@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, v1_data, v1_listing, v1_meta, views
+from onestack.image import access, quotas, v1_data, v1_listing, v1_meta, views
 from onestack.image.api import data, images
 from onestack.image.models import Image, ImageProperty
 from onestack.image.v1_meta import Meta
@@ -88,7 +88,7 @@ async def create(req: Request) -> Response:
     return await req.run(_answer, req, image_id, 201)
 
 
-def _wanted(req: Request) -> tuple[Meta, str | None, bool]:
+def _wanted(req: Request) -> tuple[Meta, v1_data.Source | None, bool]:
     """What the headers say, where the data is to come from, and whether the body is it. Raises BadRequest."""
     given = v1_meta.read(req)
     source, receiving = v1_data.source(req, given.values), has_body(req)
@@ -120,7 +120,7 @@ def _mismatch(name: str, supplied: Any, actual: Any) -> BadRequest:
     )
 
 
-def _reserve(req: Request, given: Meta, source: str | None, receiving: bool) -> str:
+def _reserve(req: Request, given: Meta, source: v1_data.Source | None, receiving: bool) -> str:
     values = given.values
     owner = values.get("owner") if req.ctx.is_admin and values.get("owner") else req.ctx.project_id
     what = {"project_id": owner, "owner": owner, "visibility": "public" if values.get("is_public") else "shared"}
@@ -128,7 +128,7 @@ def _reserve(req: Request, given: Meta, source: str | None, receiving: bool) -> 
     _authorize_rest(req, what, values, source, receiving)
     if source is not None or receiving:
         _require_formats(values)
-    v1_meta.limit_properties(set(given.properties))
+    quotas.check(req.cloud, "property", len(given.properties))
     now = req.cloud.clock.now()
     image_id = values.get("id") or req.cloud.ids.uuid()
     with req.cloud.db.write() as session:
@@ -148,7 +148,7 @@ def _reserve(req: Request, given: Meta, source: str | None, receiving: bool) -> 
 
 
 def _authorize_rest(
-    req: Request, what: dict[str, Any], values: dict[str, Any], source: str | None, receiving: bool
+    req: Request, what: dict[str, Any], values: dict[str, Any], source: v1_data.Source | None, receiving: bool
 ) -> None:
     if values.get("is_public"):
         req.authorize(what, "publicize_image")
@@ -210,7 +210,7 @@ async def update(req: Request, image_id: str) -> Response:
     return await req.run(_answer, req, image_id, 200)
 
 
-def _change(req: Request, image_id: str, given: Meta, source: str | None, receiving: bool) -> str:
+def _change(req: Request, image_id: str, given: Meta, source: v1_data.Source | None, receiving: bool) -> str:
     values = given.values
     with req.cloud.db.write() as session:
         image = find(req, session, image_id, "modify_image", for_update=True)
@@ -227,7 +227,7 @@ def _change(req: Request, image_id: str, given: Meta, source: str | None, receiv
             req.header("X-Glance-Registry-Purge-Props", "true") or ""
         ).strip().lower() in ("1", "t", "true", "on", "y", "yes")  # fmt: skip
         before = set() if purge else set(properties_of(session, image.id))
-        v1_meta.limit_properties(before | set(given.properties))
+        quotas.check(req.cloud, "property", len(before | set(given.properties)))
         _apply(req, session, image, given, purge)
         if source is not None:
             v1_data.start(req, session, image, source)

@@ -7,9 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest, NotFound, TooLarge
+from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import schema
+from onestack.image import quotas
 from onestack.image.api import v1_images
 from onestack.image.models import Image, ImageMember
 
@@ -78,7 +78,7 @@ def _put(req: Request, image_id: str, member_id: str, can_share: Any) -> None:
                 row.can_share, row.updated_at = bool(can_share), now
             return
         count = session.scalar(sa.select(sa.func.count()).where(ImageMember.image_id == image.id)) or 0
-        _limit(count + 1)
+        quotas.check(req.cloud, "member", count + 1)
         _shows_to_members(image)
         session.add(
             ImageMember(
@@ -88,17 +88,10 @@ def _put(req: Request, image_id: str, member_id: str, can_share: Any) -> None:
         )  # fmt: skip
 
 
-def _limit(attempted: int) -> None:
-    if attempted > schema.MAXIMUM_MEMBERS:
-        raise TooLarge(
-            f"The limit has been exceeded on the number of allowed image members for this image. Attempted: "
-            f"{attempted}, Maximum: {schema.MAXIMUM_MEMBERS}"
-        )
-
-
 def replace(req: Request, image_id: str) -> None:
     """Exactly these members."""
     wanted = _memberships(req.body)
+    quotas.check(req.cloud, "member", len(wanted))
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         image = _sharable(req, session, image_id, "add_member")
@@ -133,7 +126,6 @@ def _memberships(body: dict[str, Any]) -> dict[str, Any]:
         if not isinstance(member_id, str) or not 0 < len(member_id) <= 255:
             raise BadRequest("Invalid membership association: 'member_id'")
         found[member_id] = item.get("can_share")
-    _limit(len(found))
     return found
 
 
