@@ -156,8 +156,8 @@ def render(image: Any, properties: dict[str, str]) -> dict[str, Any]:
     return {
         **render_brief(image),
         "status": _STATUSES.get(image.status, image.status), "owner": image.owner,
-        "is_public": image.visibility == "public", "protected": image.protected, "min_disk": image.min_disk, "min_ram": image.min_ram,
-        "virtual_size": image.virtual_size, "created_at": _time(image.created_at),
+        "is_public": image.visibility == "public", "protected": image.protected, "min_disk": image.min_disk,
+        "min_ram": image.min_ram, "virtual_size": image.virtual_size, "created_at": _time(image.created_at),
         "updated_at": _time(image.updated_at), "deleted": False, "deleted_at": None, "properties": properties,
     }  # fmt: skip
 
