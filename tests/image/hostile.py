@@ -16,12 +16,27 @@ def qcow2(
     """An empty disk that QEMU opens, with what is asked for beside."""
     extensions = b""
     if data_file:
-        extensions += struct.pack(">II", 0x44415441, len(data_file)) + data_file.ljust(-(-len(data_file) // 8) * 8, b"\0")
+        extensions += struct.pack(">II", 0x44415441, len(data_file)) + data_file.ljust(
+            -(-len(data_file) // 8) * 8, b"\0"
+        )
     extensions += struct.pack(">II", 0, 0)
     length = 104 if version == 3 else 72
     where = length + len(extensions) if backing else 0
     header = struct.pack(
-        ">4sIQIIQIIQQIIQ", b"QFI\xfb", version, where, len(backing), bits, size, 0, entries, 3 * CLUSTER, CLUSTER, 1, 0, 0
+        ">4sIQIIQIIQQIIQ",
+        b"QFI\xfb",
+        version,
+        where,
+        len(backing),
+        bits,
+        size,
+        0,
+        entries,
+        3 * CLUSTER,
+        CLUSTER,
+        1,
+        0,
+        0,
     )
     if version == 3:
         header += struct.pack(">QQQII", features, 0, 0, 4, 104)

@@ -111,7 +111,10 @@ def test_uploaded_and_copied_with_v1(images, server, nothing_left, name):
 def test_no_server_is_made_from_it(images, cloud, name):
     """What isn't inspected, because it isn't said to be a disk, is no disk either."""
     said, data, _ = hostile.ATTACKS[name]
-    for formats in ({"disk_format": "ami", "container_format": "ami"}, {"disk_format": said, "container_format": "ova"}):
+    for formats in (
+        {"disk_format": "ami", "container_format": "ami"},
+        {"disk_format": said, "container_format": "ova"},
+    ):
         image = images.active(data, **formats)
         with cloud.db.read() as session, pytest.raises(Conflict):
             public.boot_image(session, PERSONAS["member"], image["id"]).spec()

@@ -93,7 +93,11 @@ def test_there_is_no_network():
     ("code", "limits", "problem"),
     [
         ("import time; time.sleep(100)", LIMITS._replace(seconds=0.3), "it took too long"),
-        ("import os, time; os.close(1); os.close(2); time.sleep(100)", LIMITS._replace(seconds=0.5), "it took too long"),
+        (
+            "import os, time; os.close(1); os.close(2); time.sleep(100)",
+            LIMITS._replace(seconds=0.5),
+            "it took too long",
+        ),
         ("while True: pass", LIMITS._replace(cpu=1), "it took too"),
         ("while True: print('x' * 1000)", LIMITS, "it said too much"),
     ],

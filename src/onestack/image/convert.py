@@ -15,8 +15,9 @@ from onestack.image.formats import CONVERTED, Unsafe
 from onestack.image.sandbox import Ended, Limits
 
 MEMORY = 2 << 30  # bytes of address space
-CPU_SECONDS = 3600
-SECONDS = 2 * 3600
+# A small upload may cost little: seconds of a processor, and by the clock, at least and for each mebibyte.
+_CPU, _CPU_PER_MIB = 60, 0.1
+_SECONDS, _SECONDS_PER_MIB = 300, 1.0
 _SLACK = 64 << 20  # bytes of metadata beyond the guest's disk
 
 
@@ -30,7 +31,11 @@ def to_qcow2(source: Path, disk_format: str, virtual_size: int, target: Path) ->
     program = shutil.which("qemu-img")
     if program is None:
         raise ConversionUnavailable(f"{disk_format} images need qemu-img on the server's machine")
-    limits = Limits(MEMORY, CPU_SECONDS, virtual_size + virtual_size // 1024 + _SLACK, SECONDS)
+    mebibytes = source.stat().st_size >> 20
+    limits = Limits(
+        memory=MEMORY, cpu=_CPU + int(mebibytes * _CPU_PER_MIB),
+        file_size=virtual_size + virtual_size // 1024 + _SLACK, seconds=_SECONDS + mebibytes * _SECONDS_PER_MIB,
+    )  # fmt: skip
     whole = False
     try:
         result = _convert(program, limits, source, disk_format, target, "none")

@@ -186,13 +186,16 @@ def _vmdk_other(_handle: BinaryIO, _size: int) -> int:
 _VDI_DYNAMIC, _VDI_STATIC = 1, 2
 
 
-def _vdi(handle: BinaryIO, _size: int) -> int:
+def _vdi(handle: BinaryIO, size: int) -> int:
     header = _need(_at(handle, 0, 0x1C8), 0x1C8, "vdi")
     kind = struct.unpack_from("<I", header, 0x4C)[0]
     if kind not in (_VDI_DYNAMIC, _VDI_STATIC):
         raise Unsafe("The vdi image is a difference to another one")
     if any(header[0x1A8:0x1C8]):  # the uuids of a linked image and of a parent
         raise Unsafe("The vdi image has a parent")
+    table, blocks = struct.unpack_from("<I", header, 0x154)[0], struct.unpack_from("<I", header, 0x180)[0]
+    if table + blocks * 4 > size:
+        raise Unsafe("The vdi image is truncated")
     return int(struct.unpack_from("<Q", header, 0x170)[0])
 
 
@@ -212,6 +215,11 @@ def _vhd(handle: BinaryIO, size: int) -> int:
     kind = struct.unpack_from(">I", footer, 60)[0]
     if kind != (_VHD_DYNAMIC if dynamic else _VHD_FIXED):
         raise Unsafe("The vhd image is neither fixed nor dynamic")
+    if dynamic:
+        header = _need(_at(handle, min(struct.unpack_from(">Q", footer, 16)[0], size), 64), 64, "vhd")
+        table, _version, blocks = struct.unpack_from(">QII", header, 16)
+        if header[:8] != b"cxsparse" or table + blocks * 4 > size:
+            raise Unsafe("The vhd image is truncated")
     return int(struct.unpack_from(">Q", footer, 48)[0])
 
 
