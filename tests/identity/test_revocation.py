@@ -72,6 +72,8 @@ def own_password(stage: Stage) -> None:
 
 ENDS: dict[str, Callable[[Stage], None]] = {
     "token revoked": revoke,
+    "all revoked": lambda stage: stage.ask("DELETE", f"/v3/users/{stage.ann}/tokens"),
+    "all revoked by their owner": lambda stage: stage.ask("DELETE", f"/v3/users/{stage.ann}/tokens", as_=stage.token),
     "password reset": lambda stage: stage.change("user", stage.ann, password="new"),
     "password changed": own_password,
     "user disabled": lambda stage: stage.change("user", stage.ann, enabled=False),
@@ -141,6 +143,23 @@ def test_enabled_again_is_not_valid_again(stage):
     stage.keystone.cloud.clock.advance(1)
     new = stage.keystone.token("ann", "x", stage.keystone.on("web", stage.domain), stage.domain)
     assert stage.other.authenticate(new) is not None
+
+
+def test_tokens_of_a_user_are_for_the_user_and_admins_to_revoke(stage):
+    keystone = stage.keystone
+    path = f"/v3/users/{stage.ann}/tokens"
+    assert keystone.client.delete(path, as_=None).status_code == 401
+    for user, token, status in (
+        (stage.ann, keystone.demo, 403), ("nobody", keystone.demo, 403), ("nobody", keystone.admin, 404),
+    ):  # fmt: skip
+        assert keystone.client.delete(f"/v3/users/{user}/tokens", as_=token).status_code == status
+    assert stage.seen() is not None
+    stage.ask("DELETE", path, as_=stage.token)
+    assert keystone.client.delete(path, as_=stage.token).status_code == 401
+    assert [event["user_id"] for event in stage.ask("GET", EVENTS).json["events"]] == [stage.ann]
+    keystone.cloud.clock.advance(1)
+    new = keystone.token("ann", "x", keystone.on("web", stage.domain), stage.domain)
+    assert (keystone.status(new), keystone.status(keystone.demo)) == (200, 200)
 
 
 def test_events_say_what_was_revoked(stage):

@@ -112,6 +112,7 @@ _DOMAIN_POLICIES = {
     "identity:get_auth_domains": "",
     "identity:get_auth_system": "",
     **policies_credentials.DOMAIN_POLICIES,
+    **policies_trusts.DOMAIN_POLICIES,
 }
 
 _POLICIES = {

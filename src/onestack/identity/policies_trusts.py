@@ -19,5 +19,9 @@ POLICIES = {
     "identity:list_revoke_events": "rule:service_or_admin",
     "identity:revocation_list": "rule:service_or_admin",
 }
+# Everybody may end their own tokens, whatever they are for.
+DOMAIN_POLICIES = {
+    "identity:revoke_user_tokens": "rule:admin_required or user_id:%(target.user.id)s",
+}
 # A trust is made for a project, with a token of one.
 PROJECT_ONLY = frozenset({"identity:create_trust"})

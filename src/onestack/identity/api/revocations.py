@@ -1,4 +1,5 @@
-"""What ended tokens (`/v3/OS-REVOKE/events`), and the addresses of PKI tokens, which nobody has any more."""
+"""What ended tokens (`/v3/OS-REVOKE/events`), an end of all that a user has, and the addresses of PKI tokens, which
+nobody has any more."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ import sqlalchemy as sa
 from onestack.core.clock import micros_z
 from onestack.core.errors import BadRequest, Gone
 from onestack.core.http import Request
-from onestack.identity.api.common import link
+from onestack.identity import tokens
+from onestack.identity.api.common import link, load
 from onestack.identity.dialect import forbidden
-from onestack.identity.models import Revocation
+from onestack.identity.models import Revocation, User
 
 # Column → its name on the wire.
 _SHOWN = {
@@ -40,6 +42,13 @@ def index(req: Request) -> dict[str, Any]:
         )
         events = [render_event(row) for row in rows]
     return {"events": events, "links": {"next": None, "self": link(req, "OS-REVOKE", "events"), "previous": None}}
+
+
+def of_user(req: Request, user_id: str) -> None:
+    """Every token of a user, for those who have no password here to change."""
+    with req.cloud.db.write() as session:
+        row = load(req, session, User, user_id, "user")
+        tokens.revoke(session, req.cloud, user_id=row.id)
 
 
 def revoked_pki(req: Request) -> NoReturn:
