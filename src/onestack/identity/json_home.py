@@ -105,6 +105,7 @@ _NAMES = (
     ("/users/{user_id}/groups", "user_groups"),
     ("/users/{user_id}/password", "user_change_password"),
     ("/users/{user_id}/projects", "user_projects"),
+    ("/users/{user_id}/tokens", "user_tokens"),
     ("/OS-EP-FILTER/endpoint_groups", "OS-EP-FILTER:endpoint_groups"),
     ("/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}", "OS-EP-FILTER:endpoint_group"),
     ("/OS-EP-FILTER/endpoint_groups/{endpoint_group_id}/endpoints", "OS-EP-FILTER:endpoints_in_endpoint_group"),

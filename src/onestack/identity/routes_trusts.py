@@ -8,6 +8,7 @@ from onestack.identity.api import revocations, trusts
 _OBJECT = "object"
 _TRUSTS = "/v3/OS-TRUST/trusts"
 _TRUST = _TRUSTS + "/{trust_id}"
+_OF_USER = "/v3/users/{user_id}/tokens"
 
 ROUTES = [
     Route("GET", _TRUSTS, trusts.index, "identity:list_trusts", target=_OBJECT),
@@ -17,10 +18,7 @@ ROUTES = [
     Route("GET", _TRUST + "/roles", trusts.list_roles, "identity:list_roles_for_trust", target=_OBJECT),
     Route("GET", _TRUST + "/roles/{role_id}", trusts.show_role, "identity:get_role_for_trust", target=_OBJECT),
     Route("GET", "/v3/OS-REVOKE/events", revocations.index, "identity:list_revoke_events"),
-    Route(
-        "DELETE", "/v3/users/{user_id}/tokens", revocations.of_user, "identity:revoke_user_tokens", status=204,
-        target=_OBJECT,
-    ),
+    Route("DELETE", _OF_USER, revocations.of_user, "identity:revoke_user_tokens", status=204, target=_OBJECT),
     Route("GET", "/v3/auth/tokens/OS-PKI/revoked", revocations.revoked_pki, public=True),
     Route("GET", "/v3/OS-SIMPLE-CERT/ca", revocations.certificates, public=True),
     Route("GET", "/v3/OS-SIMPLE-CERT/certificates", revocations.certificates, public=True),
