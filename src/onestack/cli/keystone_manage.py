@@ -129,10 +129,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _cloud(settings: Settings) -> Any:
+    from onestack.config import ConfigError
     from onestack.server import build
 
     cloud = build.cloud_of(settings)
-    build.services(cloud)
+    try:
+        build.services(cloud)
+    except ConfigError as error:
+        raise Problem(str(error)) from error
     return cloud
 
 
