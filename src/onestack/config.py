@@ -133,6 +133,8 @@ STORE_NEEDS: dict[str, tuple[str, ...]] = {
     "file": (), "s3": ("endpoint", "bucket", "access_key", "secret_key"),
     "swift": ("auth_url", "user", "password", "project", "container"), "rbd": ("user", "pool", "ceph_conf"), "http": (),
 }  # fmt: skip
+# The Python modules that drivers of stores stand on; most clouds have none of them.
+STORE_MODULES = {"s3": "boto3", "swift": "swiftclient", "rbd": "rbd"}
 IMPORT_METHODS = ("glance-direct", "web-download", "copy-image", "glance-download")
 _STORE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 

@@ -75,12 +75,13 @@ def test_no_package_index_is_one_line(checkout):
     assert last.startswith("onestack: installing python packages failed: the package index cannot be reached")
 
 
-def test_help_needs_none_of_the_servers_modules():
-    code = "import sys; sys.argv = ['onestack', '--help']\nfrom onestack.cli.main import main\n"
+@pytest.mark.parametrize("command", [[], ["keystone-manage"], ["explain"]])
+def test_help_needs_none_of_the_servers_modules(command):
+    code = f"import sys; sys.argv = {['onestack', *command, '--help']}\nfrom onestack.cli.main import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"
     code += "heavy = ('rich', 'falcon', 'sqlalchemy', 'msgspec', 'uvicorn')\n"
     code += "print(*[name for name in heavy if name in sys.modules], 'end')"
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert "usage: onestack" in done.stdout
+    assert "usage: " in done.stdout
     assert done.stdout.splitlines()[-1].strip() == "end"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pwd
+from typing import TYPE_CHECKING
 
 from onestack.cli.problems import Problem
-from onestack.config import Settings
+
+if TYPE_CHECKING:
+    from onestack.config import Settings
 
 
 def server(settings: Settings) -> None:

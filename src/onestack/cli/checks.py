@@ -97,7 +97,7 @@ def database(settings: Settings) -> Check:
     try:
         import psycopg
     except ImportError:
-        return Check("database", "note", "psycopg is not installed", "`onestack up` installs it with pip")
+        return Check("database", "note", "PostgreSQL, which can't be looked at yet")
     import sqlalchemy as sa
 
     try:
@@ -176,8 +176,9 @@ def quick(settings: Settings) -> list[Check]:
 
 
 def every(settings: Settings) -> list[Check]:
-    from onestack.cli import identity_checks
+    from onestack.cli import extras, identity_checks
 
     more = [memory(settings), installed(settings), virtualization(settings), *datapath(settings), init()]
+    more += extras.checks(settings)
     more += identity_checks.policies(settings)
     return [*quick(settings), *more]

@@ -33,11 +33,13 @@ def variables(settings: Settings, user: str) -> dict[str, str]:
 
 
 def variables_v2(settings: Settings, user: str) -> dict[str, str]:
-    """The same for clients that know identity v2.0 alone. Admins' calls are on a port of their own there."""
+    """The same for clients that know identity v2.0 alone. Admins' calls are on a port of their own there.
+
+    The version of identity is not named: `keystone` calls it 2.0, and newer clients, told so, want no newer service.
+    """
     newer = variables(settings, user)
     return {
         "OS_AUTH_URL": settings.url("identity-admin") + "/v2.0",
-        "OS_IDENTITY_API_VERSION": "2",
         "OS_USERNAME": user,
         "OS_PASSWORD": newer["OS_PASSWORD"],
         "OS_TENANT_NAME": newer["OS_PROJECT_NAME"],
@@ -55,6 +57,7 @@ def openrc(settings: Settings, user: str, *, v2: bool = False) -> str:
     ]  # fmt: skip
     if v2:
         stale += ["OS_PROJECT_NAME", "OS_USER_DOMAIN_ID", "OS_PROJECT_DOMAIN_ID", "OS_AUTH_TYPE", "OS_INTERFACE"]
+        stale += ["OS_IDENTITY_API_VERSION"]
     lines = [f"unset {' '.join(stale)}"]
     lines += [f"export {name}={shlex.quote(value)}" for name, value in wanted.items()]
     return "\n".join(lines) + "\n"

@@ -6,12 +6,14 @@ import argparse
 import difflib
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onestack.cli import become
 from onestack.cli.problems import Problem
 from onestack.cli.settings import existing
-from onestack.config import ConfigError, Settings
+
+if TYPE_CHECKING:
+    from onestack.config import Settings
 
 REFUSED = 3
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -63,6 +65,7 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _services(settings: Settings, wanted: str | None) -> tuple[dict[str, Any], Any]:
+    from onestack.config import ConfigError
     from onestack.server import build
 
     cloud = build.cloud_of(settings)

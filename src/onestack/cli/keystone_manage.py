@@ -9,17 +9,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onestack.cli import become
 from onestack.cli.problems import Problem
 from onestack.cli.settings import existing
-from onestack.config import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onestack.config import Settings
+
+    Command = Callable[[Settings, argparse.Namespace], int]
 
 _KINDS = ("fernet", "receipt", "credential")
 _FEDERATION = "there is no identity provider here yet, so nothing is mapped"
-Command = Callable[[Settings, argparse.Namespace], int]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -125,10 +129,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _cloud(settings: Settings) -> Any:
+    from onestack.config import ConfigError
     from onestack.server import build
 
     cloud = build.cloud_of(settings)
-    build.services(cloud)
+    try:
+        build.services(cloud)
+    except ConfigError as error:
+        raise Problem(str(error)) from error
     return cloud
 
 

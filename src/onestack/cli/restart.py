@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from onestack.cli import layout, programs
+from onestack.cli import extras, layout, programs
 from onestack.cli.problems import Problem
 from onestack.cli.progress import Step
 from onestack.cli.settings import existing
@@ -27,6 +27,8 @@ def run(options: argparse.Namespace) -> int:
     with layout.alone(settings):
         if not any(programs.pid(one) for one in programs.servers(settings)):
             raise Problem("no server runs", "onestack up")
+        # The settings may ask for more than those that the servers were started with.
+        extras.ensure(settings)
         one_after_the_other(settings, programs.servers(settings))
     return 0
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import TYPE_CHECKING
 
-from onestack import config
 from onestack.cli.problems import Problem
-from onestack.config import Settings
+
+if TYPE_CHECKING:
+    from onestack.config import Settings
 
 
 def of(options: argparse.Namespace) -> Settings:
     """The settings of the cloud that the options, the environment and its file name. Raises Problem."""
+    from onestack import config
+
     try:
         settings = config.load(
             options.state, port_offset=options.port_offset, hypervisor=getattr(options, "hypervisor", None)
@@ -24,6 +28,8 @@ def of(options: argparse.Namespace) -> Settings:
 
 def unchangeable(settings: Settings) -> None:
     """A cloud keeps its port offset and its kind: endpoints and hosts were made with them. Raises Problem."""
+    from onestack import config
+
     if not settings.path("onestack.toml").exists():
         return
     saved = {name: os.environ.pop(name, None) for name in ("ONESTACK_PORT_OFFSET", "ONESTACK_HYPERVISOR")}

@@ -6,7 +6,6 @@ Every step ensures, so that Ctrl-C at any point and `up` again works.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import site
 import subprocess
@@ -15,7 +14,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from onestack.cli import checks, client, credentials, demo, layout, programs, restart, summary
+from onestack.cli import checks, client, credentials, demo, extras, layout, programs, restart, summary
 from onestack.cli.problems import Problem
 from onestack.cli.progress import Step, note
 from onestack.cli.settings import of
@@ -61,8 +60,8 @@ def prepare(settings: Settings) -> Settings:
     refuse(*checks.quick(settings))
     if programs.real(settings):
         install()
+    extras.ensure(settings)
     if settings.database.startswith("postgresql"):
-        ensure_psycopg()
         refuse(checks.database(settings))
     chosen = choose_hypervisor(settings)
     settings = layout.ensure_settings(settings, chosen, user)
@@ -85,22 +84,10 @@ def install() -> None:
     ensure_libvirt_binding()
 
 
-def ensure_psycopg() -> None:
-    """PostgreSQL's client, for who uses it. Raises Problem."""
-    if importlib.util.find_spec("psycopg") is not None:
-        return
-    with Step("Installing psycopg"):
-        argv = [sys.executable, "-m", "pip", "install", "-q", "psycopg[binary]>=3.2"]
-        done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Problem("psycopg, which speaks to PostgreSQL, could not be installed", " ".join(argv))
-    importlib.invalidate_caches()
-
-
 def ensure_libvirt_binding() -> None:
     """Debian's binding where our Python is Debian's; else it is built (which needs a compiler). Raises Problem."""
     place = Path(sysconfig.get_paths()["platlib"])
-    if sys.prefix != sys.base_prefix and packages.link_libvirt_binding(place):
+    if sys.prefix != sys.base_prefix and packages.link_binding(place, "libvirt"):
         return
     probe = subprocess.run([sys.executable, "-c", "import libvirt"], capture_output=True, check=False)
     if probe.returncode == 0:

@@ -157,21 +157,26 @@ def complaint(log: Path, argv: list[str]) -> str:
     return f"{errors[0] if errors else argv[0] + ' failed'} (log: {log})"
 
 
-def link_libvirt_binding(site: Path, debian: Path = Path("/usr/lib/python3/dist-packages")) -> bool:
-    """Make Debian's libvirt binding importable in a virtual environment; whether there is one for this Python.
+def link_binding(site: Path, *names: str, debian: Path = Path("/usr/lib/python3/dist-packages")) -> bool:
+    """Make a binding of Debian's importable in a virtual environment; whether there is one for this Python.
 
-    Only its own files are linked: nothing else of Debian's Python packages gets into the environment.
+    Only the files whose names begin so are linked: nothing else of Debian's Python packages gets into the environment.
     """
     import sys
 
     tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}-"
-    modules = [path for path in debian.glob("libvirtmod*.so") if tag in path.name]
-    if not modules:
-        return False
-    for source in [*modules, *debian.glob("libvirt*.py")]:
+    for name in names:
+        modules = [path for path in debian.glob(f"{name}*.so") if tag in path.name]
+        if not modules:
+            return False
+        _link(site, [*modules, *debian.glob(f"{name}*.py")])
+    return True
+
+
+def _link(site: Path, sources: list[Path]) -> None:
+    for source in sources:
         link = site / source.name
         if link.is_symlink() and os.readlink(link) == str(source):
             continue
         link.unlink(missing_ok=True)
         link.symlink_to(source)
-    return True

@@ -19,6 +19,7 @@ from onestack.image.policies import POLICIES
 from onestack.image.routes import ROUTES
 from onestack.image.routes_v1 import REGISTRY_ROUTES
 from onestack.image.store import Sweeper
+from onestack.image.stores import check_modules
 
 
 class ProjectPolicy(Policy):
@@ -68,6 +69,7 @@ def _negotiate(path: str) -> str:
 
 
 def build(cloud: Cloud) -> dict[str, ImageService]:
+    check_modules(cloud.settings)
     cloud.runners[("image", "import")] = Runner(imports.run, imports.failed)
     cloud.runners[("image", "location")] = Runner(location_import.run, location_import.failed)
     cloud.runners[("image_cache", "cache")] = Runner(cache.run, cache.failed)

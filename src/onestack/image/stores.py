@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from onestack.config import ImageStore, Settings
+from onestack.config import STORE_MODULES, ConfigError, ImageStore, Settings
 from onestack.core.cloud import Cloud
 from onestack.image.drivers.base import Store
 from onestack.image.drivers.file import FileStore
@@ -41,6 +42,14 @@ class Stores:
                 if key is not None:
                     return store, key
         return None
+
+
+def check_modules(settings: Settings) -> None:
+    """Raises ConfigError for a store whose driver stands on what isn't installed."""
+    for name, one in settings.image.stores.items():
+        module = STORE_MODULES.get(one.type)
+        if module and importlib.util.find_spec(module) is None:
+            raise ConfigError(f"image.stores.{name}: Python's {module} is not installed; `onestack up` installs it")
 
 
 def make(settings: Settings, name: str, one: ImageStore) -> Store:

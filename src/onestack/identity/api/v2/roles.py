@@ -76,7 +76,8 @@ def add(req: Request, tenant_id: str, user_id: str, role_id: str) -> dict[str, A
         visible_tenant(session, tenant_id)
         visible_user(session, user_id)
         if session.get(Assignment, ("user", user_id, "project", tenant_id, role_id, False)) is not None:
-            raise Conflict(f"User {user_id} already has role {role_id} in tenant {tenant_id}")
+            words = f"User {user_id} already has role {role_id} in tenant {tenant_id}"
+            raise Conflict(f"Conflict occurred attempting to store role grant - {words}.")
     _ON_TENANTS.create(req, user_id, role_id, project_id=tenant_id)
     return {"role": role}
 
