@@ -28,8 +28,12 @@ def ensure():
     ovn.ensure_running(settings, "")
     ovn.wait_for_chassis(settings)
     external.ensure_running(settings)
-try:
+def settled():
+    # Debian's ovn-controller now and then crashes as it starts; whoever watches it starts it again.
     ensure()
+    return {state for state, _ in everything().values()} == {"up"}
+try:
+    process.wait_for(settled, 30)
     seen["first"] = everything()
     ensure()
     seen["again"] = everything()
