@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from onestack.core import paging
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, listing, locations, quotas, removal, schema, views
+from onestack.image import access, changes, limits, listing, locations, quotas, removal, schema, views
 from onestack.image.models import Image, ImageProperty, ImageTag
 from onestack.image.stores import stores
 
@@ -40,6 +40,7 @@ def create(req: Request) -> Response:
     with req.cloud.db.write() as session:
         if session.get(Image, image_id) is not None:
             raise Conflict(f"Image ID {image_id} already exists!")
+        limits.enforce(session, req.cloud, req.ctx.project_id, {limits.COUNT: 1})
         image = Image(id=image_id, status="queued", created_at=now, updated_at=now, **_columns(values))
         session.add(image)
         session.flush()
