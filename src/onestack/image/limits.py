@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 import onestack.identity.public
 from onestack.core.cloud import Cloud
 from onestack.core.errors import TooLarge
-from onestack.image.models import Image
+from onestack.image.models import Image, ImageProperty
+from onestack.image.models_stores import ACTIVE, ImageLocation
 
 SIZE, STAGED, COUNT, UPLOADING = "image_size_total", "image_stage_total", "image_count_total", "image_count_uploading"
-_MIB = 1 << 20
+MIB = 1 << 20
 
 
 def of(session: Session, cloud: Cloud, project_id: str | None) -> dict[str, int]:
@@ -26,16 +27,31 @@ def of(session: Session, cloud: Cloud, project_id: str | None) -> dict[str, int]
 
 
 def usage(session: Session, project_id: str) -> dict[str, int]:
-    """What a project has, in one query."""
-    stored, staged = Image.status.in_(("active", "deactivated")), Image.status.in_(("uploading", "importing"))
-    uploading = Image.status.in_(("saving", "uploading", "importing"))
+    """What a project has, in one query. Data counts once for each place where it is; an image that is copied to a store
+    is staged meanwhile."""
+    places = (
+        sa.select(sa.func.count())
+        .where(ImageLocation.image_id == Image.id, ImageLocation.status == ACTIVE)
+        .correlate(Image)
+        .scalar_subquery()
+    )
+    copying = sa.exists().where(
+        ImageProperty.image_id == Image.id, ImageProperty.name == "os_glance_importing_to_stores",
+        ImageProperty.value != "",
+    )  # fmt: skip
+    rows = (
+        sa.select(
+            Image.size, places.label("places"),
+            sa.or_(Image.status.in_(("saving", "uploading", "importing")), copying).label("busy"),
+        ).where(Image.owner == project_id, Image.status != "killed").subquery()
+    )  # fmt: skip
     query = sa.select(
-        sa.func.coalesce(sa.func.sum(Image.size).filter(stored), 0),
-        sa.func.coalesce(sa.func.sum(Image.size).filter(staged), 0),
-        sa.func.count(), sa.func.count().filter(uploading),
-    ).where(Image.owner == project_id, Image.status != "killed")  # fmt: skip
+        sa.func.coalesce(sa.func.sum(rows.c.size * rows.c.places), 0),
+        sa.func.coalesce(sa.func.sum(rows.c.size).filter(rows.c.busy), 0),
+        sa.func.count(), sa.func.count().filter(rows.c.busy),
+    )  # fmt: skip
     size, stage, count, busy = session.execute(query).one()
-    return {SIZE: int(size or 0) // _MIB, STAGED: int(stage or 0) // _MIB, COUNT: count, UPLOADING: busy}
+    return {SIZE: int(size) // MIB, STAGED: int(stage) // MIB, COUNT: count, UPLOADING: busy}
 
 
 def enforce(session: Session, cloud: Cloud, project_id: str | None, deltas: dict[str, int]) -> None:

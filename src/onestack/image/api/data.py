@@ -66,7 +66,7 @@ def _check(req: Request, image_id: str, rule: str, wanted: str) -> str:
         data.require_status(image, "queued", wanted)
         data.require_formats(image)
         total = limits.STAGED if wanted == "uploading" else limits.SIZE
-        limits.enforce(session, req.cloud, image.owner, {total: 0, limits.UPLOADING: 0})
+        limits.enforce(session, req.cloud, image.owner, {total: 0, limits.UPLOADING: 1})
         if store.receiving(req.cloud, image.id):
             raise Conflict(f"Image status transition from saving to {wanted} is not allowed")
         return image.id
