@@ -55,3 +55,31 @@ def test_staged_bytes_have_a_limit_of_their_own(images, register):
     assert images.upload(first["id"], b"x" * (1 << 20), where="stage").status_code == 204
     assert images.upload(second["id"], b"x", where="stage").status_code == 413
     assert images.upload(second["id"], b"x").status_code == 204
+
+
+def test_uploads_at_once_have_a_limit(images, register):
+    register("image_count_uploading", 1)
+    first, second = images.create(), images.create()
+    assert images.upload(first["id"], b"x", where="stage").status_code == 204
+    assert images.upload(second["id"], b"x", where="stage").status_code == 413
+    assert images.upload(second["id"], b"x").status_code == 413
+    images.import_(first["id"], "glance-direct")
+    assert images.upload(second["id"], b"x").status_code == 204
+
+
+def test_what_was_staged_must_fit(images, register):
+    register("image_size_total", 1)
+    image = images.create()
+    images.upload(image["id"], b"x" * (2 << 20), where="stage")
+    assert images.import_(image["id"], "glance-direct").status_code == 202
+    task = images.task(image["id"])
+    assert (task["status"], images.show(image["id"]).json["status"]) == ("failure", "queued")
+    assert "image_size_total is over limit of 1 due to current usage 0 and delta 2" in task["message"]
+
+
+def test_what_comes_from_elsewhere_is_staged_as_well(images, register):
+    register("image_stage_total", 0)
+    staged, image = images.create(), images.create()
+    images.upload(staged["id"], b"x" * (1 << 20), where="stage")
+    images.import_(image["id"], "web-download", method={"uri": "http://example.invalid/"})
+    assert "image_stage_total is over limit of 0" in images.task(image["id"])["message"]

@@ -71,6 +71,7 @@ def begin(
     )  # fmt: skip
     if body["method"]["name"] != "copy-image":
         image.status = "importing"
+        objects.give_up(session, cloud, objects.of_image(session, image.id))
     set_property(session, image.id, LOCK, task.id)
     change_stores(session, image.id, IMPORTING, add=stores)
     change_stores(session, image.id, FAILED, remove=stores)

@@ -88,7 +88,7 @@ def index(req: Request) -> dict[str, Any]:
             paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
         ).all()  # fmt: skip
         more, rows = len(rows) > limit, rows[:limit]
-        images = locations.show(req, session, views.render_images(session, rows))
+        images = locations.show(req, session, views.render_images(req.cloud, session, rows))
     kept = [(key, value) for key, value in req.query if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
@@ -109,7 +109,9 @@ def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[st
 
 def show(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return locations.show(req, session, [views.render_one(session, access.load(req, session, image_id))])[0]
+        return locations.show(
+            req, session, [views.render_one(req.cloud, session, access.load(req, session, image_id))]
+        )[0]
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
@@ -132,7 +134,7 @@ def update(req: Request, image_id: str) -> dict[str, Any]:
         if wanted:
             image.updated_at = req.cloud.clock.now()
         session.flush()
-        return locations.show(req, session, [views.render_one(session, image)])[0]
+        return locations.show(req, session, [views.render_one(req.cloud, session, image)])[0]
 
 
 def _change_base(req: Request, session: Session, image: Image, change: changes.Change) -> None:
