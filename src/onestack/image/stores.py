@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from onestack.config import ImageStore, Settings
 from onestack.core.cloud import Cloud
@@ -46,7 +45,7 @@ class Stores:
 def make(settings: Settings, name: str, one: ImageStore) -> Store:
     """Drivers are imported when they are wanted: most clouds have files and nothing else."""
     if one.type == "file":
-        return FileStore(name, one, Path(one.path) if one.path else settings.path("images"))
+        return FileStore(name, one, settings.path(one.path or "images"))
     if one.type == "s3":
         from onestack.image.drivers.s3 import S3Store
 

@@ -10,7 +10,7 @@ from onestack.core import operations
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest, Conflict
 from onestack.core.http import Request
-from onestack.image import imports, objects, store, web
+from onestack.image import imports, location_import, objects, store, web
 from onestack.image.drivers.base import StoreError
 from onestack.image.models import Image
 from onestack.image.stores import stores
