@@ -99,7 +99,7 @@ def configuration(
             "use_dynamic_credentials": "true", "create_isolated_networks": "true",
             "admin_username": cloud.environment["OS_USERNAME"], "admin_password": cloud.environment["OS_PASSWORD"],
             "admin_project_name": cloud.environment["OS_PROJECT_NAME"], "admin_domain_name": "Default",
-            "admin_system": "all", "tempest_roles": "member",
+            "admin_system": "all",
         },
         "identity": {
             "uri_v3": cloud.identity, "auth_version": "v3", "v3_endpoint_type": "public",
