@@ -264,3 +264,17 @@ def test_patch_of_locations(images, server, cloud):
     assert images.patch(image, {"op": "remove", "path": "/locations/0"}, as_="admin").status_code == 200
     assert images.patch(image, {"op": "remove", "path": "/locations/0"}, as_="admin").status_code == 403
     assert images.client.get(f"/v2/images/{image}/file").content == DATA
+
+
+def test_without_secure_hash_the_word_of_the_client_is_taken(images, server, cloud):
+    server.pages["/disk"] = DATA
+    trusting = msgspec.structs.replace(cloud.settings.image, do_secure_hash=False)
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=trusting)
+    image = images.create()["id"]
+    told = {"os_hash_algo": "md5", "os_hash_value": "0" * 32}
+    body = {"url": server.url + "/disk", "validation_data": told}
+    assert images.client.post(f"/v2/images/{image}/locations", json=body).status_code == 202
+    images.work()
+    shown = images.show(image).json
+    assert (shown["status"], shown["size"], shown["checksum"]) == ("active", len(DATA), None)
+    assert {name: shown[name] for name in told} == told
