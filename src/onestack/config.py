@@ -112,7 +112,7 @@ class ImageStore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     type: Literal["file", "s3", "swift", "rbd", "http"]
     description: str = ""
     weight: int = 0
-    path: str = ""  # file: the folder; empty: `images` in the state directory
+    path: str = ""  # file: the folder, below the state directory when it is relative; empty: `images`
     endpoint: str = ""  # s3: URL of the server
     region: str = ""  # s3, swift
     bucket: str = ""  # s3

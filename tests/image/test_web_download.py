@@ -156,7 +156,8 @@ def test_add_a_location(images, server):
     wrong = {"url": url, "validation_data": {"os_hash_algo": "sha512", "os_hash_value": "0" * 128}}
     assert images.client.post(path, json=wrong).status_code == 202
     images.work()
-    assert images.show(image).json["status"] == "queued"
+    shown = images.show(image).json
+    assert (shown["status"], shown["size"], shown["os_hash_algo"], shown["stores"]) == ("queued", None, None, "web")
     assert "not matched" in images.task(image)["message"]
     assert images.client.post(path, json=good).status_code == 202
     images.work()
@@ -167,6 +168,48 @@ def test_add_a_location(images, server):
     assert images.client.get(path).status_code == 403
     held = images.client.get(path, as_="service").json
     assert held == [{"url": url, "metadata": {"store": "web"}}]
+
+
+def test_a_location_without_a_hash_is_active_whatever_can_be_read(images, server):
+    server.pages["/disk"] = DATA
+    image, other = images.create()["id"], images.create()["id"]
+    for one, cut in ((image, None), (other, 1000)):
+        server.cut = {} if cut is None else {"/disk": cut}
+        path = f"/v2/images/{one}/locations"
+        assert images.client.post(path, json={"url": server.url + "/disk"}).status_code == 202
+        images.work()
+    shown = images.show(image).json
+    assert (shown["status"], shown["checksum"]) == ("active", hashlib.md5(DATA).hexdigest())
+    shown = images.show(other).json
+    assert (shown["status"], shown["size"], shown["os_hash_value"]) == ("active", len(DATA), None)
+    assert images.task(other)["status"] == "success"
+
+
+def test_where_no_location_may_be(images, cloud):
+    refusing = msgspec.structs.replace(cloud.settings.image, import_filter=ImportFilter())
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=refusing)
+    answer = images.client.post(f"/v2/images/{images.create()['id']}/locations", json={"url": "http://127.0.0.1:22/x"})
+    assert (answer.status_code, "does not pass filtering" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("way", ["upload", "import", "location"])
+def test_data_takes_the_place_of_a_location_that_came_to_nothing(images, server, way):
+    server.pages |= {"/bad": b"bad!", "/good": b"good"}
+    image = images.create()["id"]
+    path = f"/v2/images/{image}/locations"
+    wrong = {"os_hash_algo": "md5", "os_hash_value": "0" * 32}
+    images.client.post(path, json={"url": server.url + "/bad", "validation_data": wrong})
+    images.work()
+    if way == "upload":
+        assert images.upload(image, b"good").status_code == 204
+    elif way == "import":
+        images.import_(image, "web-download", method={"uri": server.url + "/good"})
+    else:
+        images.client.post(path, json={"url": server.url + "/good"})
+        images.work()
+    assert images.show(image).json["stores"] == ("web" if way == "location" else "file")
+    assert len(images.client.get(path, as_="service").json) == 1
+    assert images.client.get(f"/v2/images/{image}/file").content == b"good"
 
 
 def test_nobody_names_a_file_of_ours(images, cloud):
@@ -221,3 +264,17 @@ def test_patch_of_locations(images, server, cloud):
     assert images.patch(image, {"op": "remove", "path": "/locations/0"}, as_="admin").status_code == 200
     assert images.patch(image, {"op": "remove", "path": "/locations/0"}, as_="admin").status_code == 403
     assert images.client.get(f"/v2/images/{image}/file").content == DATA
+
+
+def test_without_secure_hash_the_word_of_the_client_is_taken(images, server, cloud):
+    server.pages["/disk"] = DATA
+    trusting = msgspec.structs.replace(cloud.settings.image, do_secure_hash=False)
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=trusting)
+    image = images.create()["id"]
+    told = {"os_hash_algo": "md5", "os_hash_value": "0" * 32}
+    body = {"url": server.url + "/disk", "validation_data": told}
+    assert images.client.post(f"/v2/images/{image}/locations", json=body).status_code == 202
+    images.work()
+    shown = images.show(image).json
+    assert (shown["status"], shown["size"], shown["checksum"]) == ("active", len(DATA), None)
+    assert {name: shown[name] for name in told} == told

@@ -48,9 +48,16 @@ class Cloud:
             return Answer(answer.code, answer.headers, answer.read())
 
     def get(self, service: str, path: str) -> Any:
-        answer = self.call("GET", self.catalog[service] + path)
+        return self._read(self.catalog[service] + path)
+
+    def find(self, path: str) -> Any:
+        """What identity says at a path below /v3."""
+        return self._read(f"{self.identity}/{path}")
+
+    def _read(self, url: str) -> Any:
+        answer = self.call("GET", url)
         if answer.status != 200:
-            raise SystemExit(f"GET {self.catalog[service]}{path}: {answer.status} {answer.body[:200]!r}")
+            raise SystemExit(f"GET {url}: {answer.status} {answer.body[:200]!r}")
         return json.loads(answer.body)
 
 

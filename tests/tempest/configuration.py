@@ -88,6 +88,7 @@ def configuration(
     features = {"change_password": "false", "live_migration": "false", "config_drive": "true", **dict(actions(cloud))}
     features |= {"vnc_console": str(screens).lower(), "personality": "true", "scheduler_enabled_filters": "all"}
     present = {name: str(kind in cloud.catalog).lower() for name, kind in SERVICES.items()}
+    snapshots = features["snapshot"]
     written = configparser.RawConfigParser()
     cached = cloud.call("GET", f"{cloud.catalog['image']}/v2/cache").status == 200
     rules = settings.get("security_compliance", {})
@@ -117,6 +118,7 @@ def configuration(
             "build_interval": "1", "build_timeout": "120", "compute_volume_common_az": "nova",
         },
         "compute-feature-enabled": features,
+        "volume-feature-enabled": {"enable_volume_image_dep_tests": snapshots},
         "validation": {"run_validation": "false"},
         "image": {"http_image": web, "http_qcow2_image": web, "image_caching_enabled": str(cached).lower()},
         "image-feature-enabled": {

@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.identity import passwords, tokens
+from onestack.identity import catalog, passwords, tokens
 from onestack.identity.backends import BACKEND
 from onestack.identity.keys import KeyRepository
 from onestack.identity.models import NO_DOMAIN, Assignment, ImpliedRole, Project, Region, Role, User
+from onestack.identity.models_limits import NONE as NO_REGION
+from onestack.identity.models_limits import Limit, RegisteredLimit
 
 DEFAULT_DOMAIN = "default"
 ROLES = ("admin", "manager", "member", "reader", "service")
@@ -51,6 +53,19 @@ def find_project(session: Session, name: str, domain_id: str = DEFAULT_DOMAIN) -
         Project.name == name, Project.domain_id == domain_id, Project.is_domain.is_(False)
     )
     return session.execute(query).scalar()
+
+
+def unified_limits(session: Session, service_type: str, project_id: str, region: str) -> dict[str, int]:
+    """The limits of a service's resources that hold for a project: its own where it has one, else what is registered
+    for the region, else what is registered everywhere. Resources without a registered limit aren't in it."""
+    services = [service.id for service in catalog.services(session) if service.type == service_type]
+    query = (
+        sa.select(RegisteredLimit.resource_name, RegisteredLimit.default_limit, Limit.resource_limit)
+        .outerjoin(Limit, sa.and_(Limit.registered_limit_id == RegisteredLimit.id, Limit.project_id == project_id))
+        .where(RegisteredLimit.service_id.in_(services), RegisteredLimit.region_id.in_((NO_REGION, region)))
+        .order_by(RegisteredLimit.region_id)
+    )
+    return {row[0]: row[1] if row[2] is None else row[2] for row in session.execute(query)}
 
 
 def bootstrap(

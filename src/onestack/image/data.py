@@ -102,6 +102,7 @@ def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_statu
             with cloud.db.write() as session:
                 image = locked(session, image_id)
                 require_status(image, from_status, "active")
+                objects.give_up(session, cloud, objects.of_image(session, image.id))
                 quotas.check_storage(cloud, session, image, digest.size)
                 adopt(cloud, session, image, found, digest)
                 objects.take(session, image_id, location)

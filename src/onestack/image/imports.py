@@ -21,7 +21,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Conflict, Fault, NotFound
 from onestack.core.operations import Operation
-from onestack.image import data, downloads, objects, quotas, reading, store
+from onestack.image import data, downloads, limits, objects, quotas, reading, store
 from onestack.image.drivers.file import FileStore
 from onestack.image.models import Image, ImageProperty, ImageTask
 from onestack.image.store import Digest
@@ -71,6 +71,7 @@ def begin(
     )  # fmt: skip
     if body["method"]["name"] != "copy-image":
         image.status = "importing"
+        objects.give_up(session, cloud, objects.of_image(session, image.id))
     set_property(session, image.id, LOCK, task.id)
     change_stores(session, image.id, IMPORTING, add=stores)
     change_stores(session, image.id, FAILED, remove=stores)
@@ -103,16 +104,16 @@ def change_stores(
     set_property(session, image_id, name, ",".join(sorted((have | set(add or ())) - set(remove or ()))))
 
 
-class _Import:
-    """One run of an import."""
+class Import:
+    """One run of an import. `asked`: into which stores, and the body of the request."""
 
-    def __init__(self, cloud: Cloud, operation: Operation, task: ImageTask) -> None:
+    def __init__(self, cloud: Cloud, operation: Operation, task_id: str, asked: dict[str, Any]) -> None:
         self.cloud = cloud
         self.operation_id = operation.id
-        self.task_id = task.id
+        self.task_id = task_id
         self.image_id = operation.object_id
-        self.stores: list[str] = task.input["backend"]
-        body = task.input["import_req"]
+        self.stores: list[str] = asked["backend"]
+        body = asked["import_req"]
         self.method: dict[str, Any] = body["method"]
         self.copying = self.method["name"] == "copy-image"
         self.all_must = bool(body.get("all_stores_must_succeed", True))
@@ -122,6 +123,7 @@ class _Import:
         if self._everywhere():
             self._finish()
             return
+        self._limits()
         file, digest, found = self._data()
         done = 0
         for name in self.stores:
@@ -142,6 +144,18 @@ class _Import:
     def _everywhere(self) -> bool:
         with self.cloud.db.read() as session:
             return set(self.stores) <= {row.store for row in objects.of_image(session, self.image_id)}
+
+    def _limits(self) -> None:
+        """As Glance: what is staged must fit into what is stored; everything else is staged first. Raises TooLarge."""
+        with self.cloud.db.read() as session:
+            image = session.get(Image, self.image_id)
+            if image is None:
+                raise NotFound(f"No image found with ID {self.image_id}")
+            if self.method["name"] == "glance-direct":
+                wanted = {limits.SIZE: (image.size or 0) // limits.MIB}
+            else:
+                wanted = {limits.STAGED: 0, limits.UPLOADING: 0}  # the image itself is counted already
+            limits.enforce(session, self.cloud, image.owner, wanted)
 
     def _data(self) -> tuple[Path, Digest, data.Inspected | None]:
         """The data in a file here, and what it is (nothing when it is only copied)."""
@@ -250,7 +264,7 @@ class _Import:
             set_property(session, self.image_id, LOCK, None)
             end_task(session, self.cloud, self.task_id, result={"image_id": self.image_id})
             operations.finish(session, self.cloud, session.get_one(Operation, self.operation_id))
-        _unstage(self.cloud, self.image_id)
+        unstage(self.cloud, self.image_id)
 
 
 def run(cloud: Cloud, operation_id: str) -> None:
@@ -261,7 +275,7 @@ def run(cloud: Cloud, operation_id: str) -> None:
             raise NotFound(f"No image found with ID {operation.object_id}")
         task.status, task.updated_at = "processing", cloud.clock.now()
         session.flush()
-        job = _Import(cloud, operation, task)
+        job = Import(cloud, operation, task.id, task.input)
     job.run()
 
 
@@ -285,11 +299,12 @@ def failed(cloud: Cloud, session: Session, operation: Operation, error: Exceptio
         change_stores(session, image.id, IMPORTING, remove=asked)
         change_stores(session, image.id, FAILED, add=asked)
         set_property(session, image.id, LOCK, None)
-    _unstage(cloud, operation.object_id)
+    unstage(cloud, operation.object_id)
     operation.args = {**operation.args, "token": ""}
 
 
-def _unstage(cloud: Cloud, image_id: str) -> None:
+def unstage(cloud: Cloud, image_id: str) -> None:
+    """Nothing waits any more."""
     file = store.staged_path(cloud, image_id)
     file.with_name(f"{file.name}.boot").unlink(missing_ok=True)
     file.unlink(missing_ok=True)

@@ -105,6 +105,9 @@ def apply(req: Request, session: Session, image: Image, change: Any, found: Foun
         return
     if image.status not in ("active", "queued"):
         raise Conflict(f"It's not allowed to {change.op} locations if image status is {image.status}.")
+    if image.status == "queued" and rows:  # what was added in vain (location_import.py)
+        objects.give_up(session, req.cloud, rows)
+        rows = []
     given = _given(change)
     hashes = _validation(image, given)
     if change.op == "replace":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 
 from onestack.config import STORE_MODULES, ConfigError, ImageStore, Settings
 from onestack.core.cloud import Cloud
@@ -55,7 +54,7 @@ def check_modules(settings: Settings) -> None:
 def make(settings: Settings, name: str, one: ImageStore) -> Store:
     """Drivers are imported when they are wanted: most clouds have files and nothing else."""
     if one.type == "file":
-        return FileStore(name, one, Path(one.path) if one.path else settings.path("images"))
+        return FileStore(name, one, settings.path(one.path or "images"))
     if one.type == "s3":
         from onestack.image.drivers.s3 import S3Store
 

@@ -10,10 +10,9 @@ from onestack.core import operations
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest, Conflict
 from onestack.core.http import Request
-from onestack.image import imports, objects, quotas, store, web
+from onestack.image import imports, location_import, objects, store, web
 from onestack.image.drivers.base import StoreError
 from onestack.image.models import Image
-from onestack.image.models_stores import ACTIVE, ImageLocation
 from onestack.image.stores import stores
 
 
@@ -83,11 +82,7 @@ def start(req: Request, session: Session, image: Image, given: Source) -> None:
         body = {"method": {"name": "web-download", "uri": given.url}}
         imports.begin(session, req.cloud, req.ctx, image, body, [wanted], after_failure="killed")
         return
-    quotas.check_storage(req.cloud, session, image, given.size)
-    image.status, image.size = "active", given.size
-    session.add(
-        ImageLocation(
-            image_id=image.id, store=given.store, object_key=given.key, position=0, location_metadata={},
-            status=ACTIVE, created_at=req.cloud.clock.now(),
-        )
-    )  # fmt: skip
+    held = stores(req.cloud).find(given.store)
+    if held is not None:
+        location_import.place(session, req.cloud, image, held, given.key, given.size)
+        image.status = "active"

@@ -16,7 +16,7 @@ from onestack.core.errors import (
     UnsupportedMedia,
 )
 from onestack.core.http import Request, Response
-from onestack.image import access, cache, data, reading, store
+from onestack.image import access, cache, data, limits, reading, store
 from onestack.image.models import Image
 from onestack.image.store import Staging
 from onestack.image.stores import stores
@@ -65,6 +65,8 @@ def _check(req: Request, image_id: str, rule: str, wanted: str) -> str:
         image = access.load(req, session, image_id, rule)
         data.require_status(image, "queued", wanted)
         data.require_formats(image)
+        total = limits.STAGED if wanted == "uploading" else limits.SIZE
+        limits.enforce(session, req.cloud, image.owner, {total: 0, limits.UPLOADING: 1})
         if store.receiving(req.cloud, image.id):
             raise Conflict(f"Image status transition from saving to {wanted} is not allowed")
         return image.id

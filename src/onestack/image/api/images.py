@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from onestack.core import paging
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, listing, locations, quotas, removal, schema, views
+from onestack.image import access, changes, limits, listing, locations, quotas, removal, schema, views
 from onestack.image.models import Image, ImageProperty, ImageTag
 from onestack.image.stores import stores
 
@@ -40,6 +40,7 @@ def create(req: Request) -> Response:
     with req.cloud.db.write() as session:
         if session.get(Image, image_id) is not None:
             raise Conflict(f"Image ID {image_id} already exists!")
+        limits.enforce(session, req.cloud, req.ctx.project_id, {limits.COUNT: 1})
         image = Image(id=image_id, status="queued", created_at=now, updated_at=now, **_columns(values))
         session.add(image)
         session.flush()
@@ -87,7 +88,7 @@ def index(req: Request) -> dict[str, Any]:
             paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
         ).all()  # fmt: skip
         more, rows = len(rows) > limit, rows[:limit]
-        images = locations.show(req, session, views.render_images(session, rows))
+        images = locations.show(req, session, views.render_images(req.cloud, session, rows))
     kept = [(key, value) for key, value in req.query if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
@@ -108,7 +109,9 @@ def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[st
 
 def show(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return locations.show(req, session, [views.render_one(session, access.load(req, session, image_id))])[0]
+        return locations.show(
+            req, session, [views.render_one(req.cloud, session, access.load(req, session, image_id))]
+        )[0]
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def update(req: Request, image_id: str) -> dict[str, Any]:
         if wanted:
             image.updated_at = req.cloud.clock.now()
         session.flush()
-        return locations.show(req, session, [views.render_one(session, image)])[0]
+        return locations.show(req, session, [views.render_one(req.cloud, session, image)])[0]
 
 
 def _change_base(req: Request, session: Session, image: Image, change: changes.Change) -> None:

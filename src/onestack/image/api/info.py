@@ -6,7 +6,7 @@ from typing import Any
 
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
-from onestack.image import schema
+from onestack.image import limits, schema
 
 # What the API holds that is served here, by Glance's numbers; the first is the current one.
 _VERSIONS = ("2.17", *(f"2.{minor}" for minor in range(16, -1, -1)))
@@ -52,5 +52,8 @@ def import_info(req: Request) -> dict[str, Any]:
 
 
 def usage(req: Request) -> dict[str, Any]:
-    """Empty where no limits are kept, as the real service answers without unified limits."""
-    return {"usage": {}}
+    """What the project has of that for which there is a limit."""
+    with req.cloud.db.read() as session:
+        found = limits.of(session, req.cloud, req.ctx.project_id)
+        used = limits.usage(session, req.ctx.project_id) if found and req.ctx.project_id else {}
+    return {"usage": {name: {"usage": used[name], "limit": limit} for name, limit in found.items()}}

@@ -12,7 +12,7 @@ from typing import Any
 from onestack.core import operations
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
-from onestack.image import access, imports, location_import, objects
+from onestack.image import access, imports, location_import, objects, web
 from onestack.image.stores import stores
 
 _ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
@@ -31,12 +31,14 @@ def index(req: Request, image_id: str) -> list[dict[str, Any]]:
 
 def add(req: Request, image_id: str) -> None:
     url, expected = _checked(req.body)
+    if url.startswith(("http://", "https://")) and not web.allowed(req.cloud.settings.image.import_filter, url):
+        raise BadRequest(f"URI for location does not pass filtering: {url}")
     with req.cloud.db.write() as session:
         image = access.load(req, session, image_id, for_update=True)
         if image.status != "queued":
             raise Conflict(f"It's not allowed to add locations if image status is {image.status}.")
-        web = any(store.type == "http" for store in stores(req.cloud))
-        if "service" not in req.ctx.roles and not (web and url.startswith("http")):
+        readable = any(store.type == "http" for store in stores(req.cloud))
+        if "service" not in req.ctx.roles and not (readable and url.startswith("http")):
             raise Forbidden("http store must be enabled to use location API by normal user.")
         if operations.unfinished(session, image.id) is not None:
             raise Conflict("Image has active task")

@@ -1,4 +1,4 @@
-"""Tasks: what became of imports and of locations that were added."""
+"""Tasks: imports that are asked for here, and what became of them, of other imports and of added locations."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from onestack.core import paging
 from onestack.core.clock import seconds
-from onestack.core.errors import BadRequest, MethodNotAllowed, NotFound
-from onestack.core.http import Request
-from onestack.image import access, listing
+from onestack.core.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound
+from onestack.core.http import Request, Response
+from onestack.image import access, listing, task_import
 from onestack.image.models import ImageTask
 
+_TYPES = ("import", "api_image_import", "location_import")
 _STATUSES = ("pending", "processing", "success", "failure")
 _SORT_KEYS = {name: getattr(ImageTask, name) for name in ("created_at", "updated_at", "status", "type", "id")}
 
@@ -43,7 +44,7 @@ def index(req: Request) -> dict[str, Any]:
     status, kind = req.get("status"), req.get("type")
     if status and status not in _STATUSES:
         raise BadRequest(f"Invalid status value: {status}")
-    if kind and kind != "import":
+    if kind and kind not in _TYPES:
         raise BadRequest(f"Invalid type value: {kind}")
     if status:
         query = query.where(ImageTask.status == status)
@@ -80,6 +81,40 @@ def _uuid(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         raise BadRequest("Invalid marker format") from None
+
+
+def create(req: Request) -> Response:
+    for name in ("type", "input"):
+        if name not in req.body:
+            raise BadRequest(f"Task '{name}' is required")
+    kind, asked = req.body["type"], req.body["input"]
+    if kind not in _TYPES:
+        raise BadRequest(f"Provided object does not match schema 'task': {kind!r} is not one of {list(_TYPES)}")
+    if not isinstance(asked, dict):
+        raise BadRequest(f"Provided object does not match schema 'task': {asked!r} is not of type 'object'")
+    if kind != "import":
+        raise BadRequest(f"Tasks of type '{kind}' are made by the requests that need them.")
+    if "import_from" in asked:
+        task_import.check_url(req.cloud, asked["import_from"])
+    _authorize(req, asked.get("image_properties"))
+    with req.cloud.db.write() as session:
+        task = task_import.begin(session, req.cloud, req.ctx, asked)
+        session.flush()
+        body = render_task(task)
+    return Response(body, 201, {"Location": f"/v2/tasks/{body['id']}"})
+
+
+def _authorize(req: Request, properties: Any) -> None:
+    """Nobody gets an image by a task that they couldn't make themselves. What is malformed fails later."""
+    values = properties if isinstance(properties, dict) else {}
+    owner = values.get("owner") or req.ctx.project_id
+    if owner != req.ctx.project_id and not req.ctx.is_admin:
+        raise Forbidden(f"You are not permitted to create images owned by '{owner}'.")
+    what = {"project_id": owner, "owner": owner, "visibility": values.get("visibility")}
+    req.authorize(what, "add_image")
+    rule = {"public": "publicize_image", "community": "communitize_image"}.get(str(values.get("visibility")))
+    if rule is not None:
+        req.authorize(what, rule)
 
 
 def show(req: Request, task_id: str) -> dict[str, Any]:

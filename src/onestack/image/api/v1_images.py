@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, quotas, v1_data, v1_listing, v1_meta, views
+from onestack.image import access, limits, quotas, v1_data, v1_listing, v1_meta, views
 from onestack.image.api import data, images
 from onestack.image.models import Image, ImageProperty
 from onestack.image.v1_meta import Meta
@@ -134,6 +134,7 @@ def _reserve(req: Request, given: Meta, source: v1_data.Source | None, receiving
     with req.cloud.db.write() as session:
         if session.get(Image, image_id) is not None:
             raise Conflict(f"An image with identifier {image_id} already exists")
+        limits.enforce(session, req.cloud, req.ctx.project_id, {limits.COUNT: 1})
         kept = {"visibility": "shared", "min_disk": 0, "min_ram": 0, "protected": False, "os_hidden": False}
         image = Image(
             id=image_id, status="queued", owner=owner, size=values.get("size"), created_at=now, updated_at=now,
