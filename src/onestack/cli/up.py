@@ -64,6 +64,8 @@ def prepare(settings: Settings) -> Settings:
     if settings.database.startswith("postgresql"):
         ensure_psycopg()
         refuse(checks.database(settings))
+    if any(store.type == "rbd" for store in settings.image.stores.values()):
+        ensure_ceph_bindings()
     chosen = choose_hypervisor(settings)
     settings = layout.ensure_settings(settings, chosen, user)
     layout.ensure_secrets(settings, user)
@@ -83,6 +85,12 @@ def install() -> None:
     except EngineError as error:
         note(f"consoles in the browser will not work: {error}")
     ensure_libvirt_binding()
+
+
+def ensure_ceph_bindings() -> None:
+    """Debian's bindings of Ceph, for who stores images there and has them; the doctor says when they are missing."""
+    if sys.prefix != sys.base_prefix:
+        packages.link_ceph_bindings(Path(sysconfig.get_paths()["platlib"]))
 
 
 def ensure_psycopg() -> None:

@@ -31,6 +31,7 @@ ENGINE_PACKAGES = (
 )
 POLICY = Path("/usr/sbin/policy-rc.d")
 NOVNC = Path("/opt/onestack/novnc")
+DEBIANS = Path("/usr/lib/python3/dist-packages")
 MARK = "# written by onestack for the time of one installation"
 # What Debian would start for us at every boot although this cloud runs its own.
 UNWANTED_UNITS = ("ovn-central.service", "ovn-host.service", "ovn-controller.service", "ovn-northd.service")
@@ -157,18 +158,24 @@ def complaint(log: Path, argv: list[str]) -> str:
     return f"{errors[0] if errors else argv[0] + ' failed'} (log: {log})"
 
 
-def link_libvirt_binding(site: Path, debian: Path = Path("/usr/lib/python3/dist-packages")) -> bool:
-    """Make Debian's libvirt binding importable in a virtual environment; whether there is one for this Python.
+def link_libvirt_binding(site: Path, debian: Path = DEBIANS) -> bool:
+    """Make Debian's libvirt binding importable in a virtual environment; whether there is one for this Python."""
+    return _link(site, debian, "libvirtmod*", "libvirt*.py")
 
-    Only its own files are linked: nothing else of Debian's Python packages gets into the environment.
-    """
+
+def link_ceph_bindings(site: Path, debian: Path = DEBIANS) -> bool:
+    """The same for python3-rados and python3-rbd."""
+    return all([_link(site, debian, "rados"), _link(site, debian, "rbd")])
+
+
+def _link(site: Path, debian: Path, compiled: str, beside: str = "") -> bool:
+    """Only the binding's own files: nothing else of Debian's Python packages gets into the environment."""
     import sys
 
-    tag = f"cpython-{sys.version_info.major}{sys.version_info.minor}-"
-    modules = [path for path in debian.glob("libvirtmod*.so") if tag in path.name]
+    modules = [*debian.glob(f"{compiled}.cpython-{sys.version_info.major}{sys.version_info.minor}-*.so")]
     if not modules:
         return False
-    for source in [*modules, *debian.glob("libvirt*.py")]:
+    for source in [*modules, *(debian.glob(beside) if beside else ())]:
         link = site / source.name
         if link.is_symlink() and os.readlink(link) == str(source):
             continue
