@@ -98,6 +98,9 @@ mon_data_avail_crit = 1
     def rbd(self, *words: str) -> str:
         return self._run("rbd", "-c", self.conf, "--id", "images", *words)
 
+    def rados(self, *words: str) -> str:
+        return self._run("rados", "-c", self.conf, "--id", "images", "-p", "images", *words)
+
     def _keys(self) -> None:
         admin, monitor = self.folder / "client.admin.keyring", self.folder / "mon.keyring"
         tool = ("ceph-authtool", "--create-keyring")
