@@ -13,7 +13,7 @@ from pathlib import Path
 from onestack import config
 from onestack.cli import ports
 from onestack.config import Settings
-from tests.crashing import environment
+from tests.crashing import Doom, environment
 
 SOURCE = str(Path(__file__).parents[1] / "src")
 
@@ -43,6 +43,9 @@ class FakeCloud:
 
     def up(self) -> Settings:
         self.run("up", "--hypervisor", "fake", "--no-boot")
+        return self.settings()
+
+    def settings(self) -> Settings:
         return config.load(str(self.state))
 
 
@@ -55,3 +58,20 @@ def fake_cloud() -> Iterator[FakeCloud]:
             yield cloud
         finally:
             cloud.run("down")
+
+
+@contextlib.contextmanager
+def doomed_cloud(table: str = "") -> Iterator[Doom]:
+    """With the processes that die on demand in place of its own, and `table` more in its settings."""
+    with tempfile.TemporaryDirectory(prefix="osc") as directory:
+        cloud = FakeCloud(Path(directory))
+        cloud.run("up", "--hypervisor", "fake")
+        cloud.run("down")
+        with (cloud.state / "onestack.toml").open("a") as file:
+            file.write(table.replace("STATE", str(cloud.state)))
+        doom = Doom(cloud.settings(), Path(directory, "doom"), [sys.executable, "-P"], {})
+        try:
+            doom.start(cloud.variables)
+            yield doom
+        finally:
+            doom.stop()

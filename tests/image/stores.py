@@ -51,7 +51,9 @@ def s3_server() -> Iterator[ImageStore]:
             "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="s"
         )
         client.create_bucket(Bucket="images")
-        yield ImageStore(type="s3", endpoint=endpoint, bucket="images", access_key="a", secret_key="secret-of-the-tests")
+        yield ImageStore(
+            type="s3", endpoint=endpoint, bucket="images", access_key="a", secret_key="secret-of-the-tests"
+        )
     finally:
         process.terminate()
         process.wait(10)

@@ -48,7 +48,7 @@ class TestRbd(StoreContract):
 
     def leftovers(self, one: Any) -> list[str]:
         objects = self.ceph.rados("ls").split()
-        return [name for name in objects if name not in ("rbd_directory", "rbd_info", "rbd_children")]
+        return [name for name in objects if name not in ("rbd_directory", "rbd_info", "rbd_children", "rbd_trash")]
 
     def test_others_see_an_image_with_a_protected_snapshot(self, one: RbdStore, source: Any) -> None:
         """So Nova and Cinder of another cloud may clone it, as with Glance's own."""
