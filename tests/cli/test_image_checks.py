@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.image.stores import s3_server
 
 from onestack.cli import image_checks
 from onestack.config import Image, ImageStore, Settings
-from tests.image.stores import s3_server
 
 AWAY = {
     "s3": {"endpoint": "http://127.0.0.1:9", "bucket": "b", "access_key": "a", "secret_key": "very-secret"},

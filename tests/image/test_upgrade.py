@@ -59,9 +59,7 @@ def _image(image_id, **values):
 
 
 def _digest():
-    return (
-        f'{{"size": {len(DATA)}, "checksum": "{"c" * 32}", "os_hash_value": "{hashlib.sha512(DATA).hexdigest()}"}}'
-    )
+    return f'{{"size": {len(DATA)}, "checksum": "{"c" * 32}", "os_hash_value": "{hashlib.sha512(DATA).hexdigest()}"}}'
 
 
 def test_data_is_read_and_servers_are_made_of_it(old, cloud):
