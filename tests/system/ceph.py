@@ -19,6 +19,7 @@ from pathlib import Path
 from onestack.config import ImageStore
 from tests.system.programs import Programs, free_ports
 
+PACKAGES = ("ceph-common", "ceph-mon", "ceph-osd", "python3-rados", "python3-rbd")
 _DEBIAN = Path("/usr/lib/python3/dist-packages")
 _ADMIN = ("--cap", "mon", "allow *", "--cap", "osd", "allow *", "--cap", "mgr", "allow *")
 
@@ -27,7 +28,7 @@ def missing() -> str:
     """Why there can't be one here; empty when there can."""
     absent = [name for name in ("ceph-mon", "ceph-osd", "ceph", "monmaptool") if shutil.which(name) is None]
     if absent:
-        return f"{', '.join(absent)} not installed (apt install ceph-mon ceph-osd ceph-common python3-rbd)"
+        return f"{', '.join(absent)} not installed (apt install {' '.join(PACKAGES)})"
     if any(importlib.util.find_spec(name) is None and not _debians(name) for name in ("rados", "rbd")):
         return "python3-rados and python3-rbd are not installed for this Python"
     return ""

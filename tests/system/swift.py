@@ -20,6 +20,9 @@ from onestack.cli import demo
 from onestack.config import ImageStore, Settings
 from tests.system.programs import Programs, answers, free_ports
 
+PACKAGES = (
+    "memcached", "python3-keystonemiddleware", "swift-account", "swift-container", "swift-object", "swift-proxy",
+)  # fmt: skip
 _PYTHON = "/usr/bin/python3"
 # The programs read /etc/swift/swift.conf and nothing else, unless they are told in Python.
 _ELSEWHERE = """
@@ -96,8 +99,7 @@ def missing() -> str:
     names = ("swift-ring-builder", "swift-proxy-server", "swift-object-server", "memcached")
     absent = [name for name in names if shutil.which(name) is None]
     if absent:
-        packages = "swift-proxy swift-account swift-container swift-object memcached python3-keystonemiddleware"
-        return f"{', '.join(absent)} not installed (apt install {packages})"
+        return f"{', '.join(absent)} not installed (apt install {' '.join(PACKAGES)})"
     probe = subprocess.run([_PYTHON, "-c", "import swift, keystonemiddleware"], capture_output=True, check=False)
     return "python3-keystonemiddleware is not installed" if probe.returncode else ""
 

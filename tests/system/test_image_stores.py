@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import sysconfig
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import swiftclient
 
+from onestack.cli import demo
+from onestack.cli.client import base_url
 from onestack.config import ImageStore
 from onestack.engines import packages
 from onestack.image.drivers.base import Denied, StoreError
 from onestack.image.drivers.rbd import RbdStore
 from onestack.image.drivers.swift import SwiftStore
-from tests.fakecloud import fake_cloud
+from tests.crashing import until
+from tests.fakecloud import FakeCloud, fake_cloud
 from tests.image.contract import DATA, ID, PART, StoreContract
 from tests.system import ceph as cephs
 from tests.system import swift as swifts
@@ -33,10 +39,17 @@ def ceph() -> Iterator[Ceph]:
 
 
 @pytest.fixture(scope="module")
-def swift() -> Iterator[Swift]:
+def identity() -> Iterator[FakeCloud]:
+    with fake_cloud() as cloud:
+        cloud.up()
+        yield cloud
+
+
+@pytest.fixture(scope="module")
+def swift(identity: FakeCloud) -> Iterator[Swift]:
     if why := swifts.missing():
         pytest.skip(why)
-    with fake_cloud() as cloud, swifts.swift(cloud.up()) as found:
+    with swifts.swift(identity.settings()) as found:
         yield found
 
 
@@ -101,3 +114,35 @@ class TestSwiftWithTheOldSignIn(SwiftContract):
         store = SwiftStore("swift", swift.old_store, segment=PART)
         store.check()
         return store
+
+
+def table(name: str, one: ImageStore) -> str:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in msgspec.structs.asdict(one).items() if value]
+    return "\n".join([f"[image.stores.{name}]", *lines, ""])
+
+
+def test_an_image_goes_through_both_in_a_cloud(identity: FakeCloud, ceph: Ceph, swift: Swift, tmp_path: Path) -> None:
+    """The same program as everybody's, which `up` gave Ceph's bindings."""
+    identity.run("down")
+    with (identity.state / "onestack.toml").open("a") as file:
+        stores = {"file": ImageStore(type="file"), "ceph": ceph.store, "swift": swift.store}
+        file.write('[image]\ndefault_store = "ceph"\n' + "".join(table(*item) for item in stores.items()))
+    api = demo.admin(identity.up())
+    image = api.post("image", "/images", {"name": "far", "disk_format": "raw", "container_format": "bare"})["id"]
+    (tmp_path / "data").write_bytes(DATA)
+    api.upload(image, tmp_path / "data", lambda _: None)
+    assert api.get("image", f"/images/{image}")["stores"] == "ceph"
+    api.post("image", f"/images/{image}/import", {"method": {"name": "copy-image"}, "stores": ["swift"]})
+    until(lambda: api.get("image", f"/images/{image}")["stores"] == "ceph,swift", 60, "the image is in both")
+    until(lambda: "os_glance_import_task" not in api.get("image", f"/images/{image}"), 60, "the import is over")
+    assert b"".join(RbdStore("ceph", ceph.store).get(image)) == DATA
+    assert b"".join(SwiftStore("swift", swift.store).get(image)) == DATA
+    api.call("image", "DELETE", f"/stores/ceph/{image}")
+    until(lambda: not RbdStore("ceph", ceph.store).exists(image), 60, "it has left Ceph")
+    request = urllib.request.Request(
+        f"{base_url(api.settings, 'image')}/v2/images/{image}/file", headers={"X-Auth-Token": api.token}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.read() == DATA
+    api.call("image", "DELETE", f"/images/{image}")
+    until(lambda: not SwiftStore("swift", swift.store).exists(image), 60, "it has left Swift")
