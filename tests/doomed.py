@@ -80,9 +80,10 @@ def prepare_server() -> Any:
 
 
 def _around_files(point: Callable[[str], None]) -> None:
-    """Points before and after all that is done with the files of images."""
+    """Points before and after all that is done with the files and objects of images."""
     from onestack.image import store
     from onestack.image.drivers.file import FileStore
+    from onestack.image.drivers.s3 import S3Store
 
     def with_points(original: Any) -> Any:
         def run(*args: Any, **more: Any) -> Any:
@@ -94,7 +95,8 @@ def _around_files(point: Callable[[str], None]) -> None:
         return run
 
     for owner, names in (
-        (store.Staging, ("__init__", "write", "finish", "discard")), (FileStore, ("put", "delete")), (store, ("move",)),
+        (store.Staging, ("__init__", "write", "finish", "discard")), (FileStore, ("put", "delete")),
+        (S3Store, ("put", "delete")), (store, ("move",)),
     ):  # fmt: skip
         for name in names:
             setattr(owner, name, with_points(getattr(owner, name)))

@@ -22,7 +22,7 @@ from onestack.cli import client, demo
 from onestack.cli.client import Api, ApiError
 from tests.crashing import Doom, until
 from tests.fakecloud import doomed_cloud
-from tests.image.stores import Web
+from tests.image.stores import Web, in_bucket, s3_server
 
 pytestmark = pytest.mark.slow
 DATA = os.urandom((9 << 20) + 17)  # three blocks
@@ -37,6 +37,12 @@ type = "file"
 path = "STATE/second"
 [image.stores.web]
 type = "http"
+[image.stores.far]
+type = "s3"
+endpoint = "ENDPOINT"
+bucket = "images"
+access_key = "a"
+secret_key = "s"
 [image.import_filter]
 allowed_ports = []
 allowed_networks = ["127.0.0.0/8"]
@@ -68,7 +74,7 @@ class ImageUser:
             rows = [f"{what} {row[0]}" for what, query in LEFT.items() for row in database.execute(query)]
         folders = (self.settings.path("images"), self.settings.path("second"))
         files = [str(file) for folder in folders for file in folder.rglob("*") if file.is_file()]
-        return {*rows, *files}
+        return {*rows, *files, *in_bucket(self.settings.image.stores["far"])}
 
     def show(self, image_id: str) -> dict[str, Any] | None:
         """None when there is no such image; asked again when the server dies meanwhile."""
@@ -102,7 +108,9 @@ class ImageUser:
         self.until_done(lambda: self.user.post("image", "/images", body), lambda image: image is not None, image_id)
         return image_id
 
-    def send(self, image_id: str, data: bytes, where: str = "file", *, chunked: bool = False) -> None:
+    def send(
+        self, image_id: str, data: bytes, where: str = "file", *, chunked: bool = False, store: str = "file"
+    ) -> None:
         wanted = "active" if where == "file" else "uploading"
 
         def done(image: dict[str, Any] | None) -> bool:
@@ -110,11 +118,12 @@ class ImageUser:
             assert image["status"] in ("queued", wanted), image["status"]
             return bool(image["status"] == wanted)
 
-        self.until_done(lambda: self._put(image_id, data, where, chunked), done, image_id)
+        self.until_done(lambda: self._put(image_id, data, where, chunked, store), done, image_id)
 
-    def _put(self, image_id: str, data: bytes, where: str, chunked: bool) -> None:
+    def _put(self, image_id: str, data: bytes, where: str, chunked: bool, store: str) -> None:
         connection = self._connection()
         headers = {"X-Auth-Token": self.user.token, "Content-Type": "application/octet-stream"}
+        headers |= {"X-Image-Meta-Store": store} if where == "file" else {}
         body = (data[at : at + 65536] for at in range(0, len(data), 65536)) if chunked else data
         try:
             connection.request("PUT", f"/v2/images/{image_id}/{where}", body, headers, encode_chunked=chunked)
@@ -188,7 +197,7 @@ class ImageUser:
 
 @pytest.fixture(scope="module")
 def user() -> Iterator[ImageUser]:
-    with doomed_cloud(TABLE) as doom:
+    with s3_server() as far, doomed_cloud(TABLE.replace("ENDPOINT", far.endpoint)) as doom:
         yield ImageUser(doom)
 
 
@@ -216,6 +225,17 @@ def test_upload_and_delete(user: ImageUser, chunked: bool) -> None:
     deaths = user.doom.at_every_point("server", life)
     passed(deaths, "after Staging.write", "before FileStore.put", "after FileStore.put", "committed onestack.image")
     passed(deaths, "before FileStore.delete", "after FileStore.delete")
+
+
+def test_upload_into_s3_which_is_cached_when_it_is_read(user: ImageUser) -> None:
+    def life() -> None:
+        image = user.create()
+        user.send(image, SMALL, store="far")
+        user.converges(image, SMALL, "far")
+        user.delete(image)
+
+    deaths = user.doom.at_every_point("server", life)
+    passed(deaths, "before S3Store.put", "after S3Store.put", "before S3Store.delete", "after S3Store.delete", "cache")
 
 
 def test_stage_and_import_into_two_stores(user: ImageUser) -> None:

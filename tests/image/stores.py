@@ -59,6 +59,17 @@ def s3_server() -> Iterator[ImageStore]:
         process.wait(10)
 
 
+def in_bucket(store: ImageStore) -> list[str]:
+    """Keys of the objects and of the uploads that are not complete."""
+    client = boto3.client(
+        "s3", endpoint_url=store.endpoint, region_name="us-east-1", aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+    )  # fmt: skip
+    objects = client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+    uploads = client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+    return [found["Key"] for found in [*objects, *uploads]]
+
+
 class Web(http.server.ThreadingHTTPServer):
     """Serves `pages`; `cut` bytes into the first answer of a page the connection breaks, once."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from onestack.config import ImageStore
@@ -13,7 +12,7 @@ from onestack.image.drivers.base import Denied, Full, StoreError
 from onestack.image.drivers.file import FileStore
 from onestack.image.drivers.s3 import S3Store
 from tests.image.contract import DATA, ID, PART, StoreContract
-from tests.image.stores import s3_server
+from tests.image.stores import in_bucket, s3_server
 
 
 class TestFiles(StoreContract):
@@ -55,14 +54,7 @@ class TestS3(StoreContract):
         return S3Store, (one.name, one.settings), {"large": PART, "part": PART}
 
     def leftovers(self, one: Any) -> list[str]:
-        settings = one.settings
-        client = boto3.client(
-            "s3", endpoint_url=settings.endpoint, region_name="us-east-1", aws_access_key_id="a",
-            aws_secret_access_key="s",
-        )  # fmt: skip
-        objects = client.list_objects_v2(Bucket=settings.bucket).get("Contents", [])
-        uploads = client.list_multipart_uploads(Bucket=settings.bucket).get("Uploads", [])
-        return [found["Key"] for found in [*objects, *uploads]]
+        return in_bucket(one.settings)
 
     def test_a_bucket_that_is_not_there(self, server: ImageStore, tmp_path: Path) -> None:
         one = S3Store("far", ImageStore(**{**_values(server), "bucket": "none"}), large=PART, part=PART)
