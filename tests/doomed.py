@@ -2,12 +2,12 @@
 
     python doomed.py server|agent DIRECTORY ARGUMENT…
 
-A process of either kind passes points: a server before and after the commit of each write transaction, an agent before
-and after each step. While DIRECTORY/<kind>.armed holds a number N, the N-th point from then on kills the process with
-SIGKILL, and DIRECTORY/<kind>.died says which it was. It is started again at once, unarmed; it is forked from a process
-that has imported everything, so that a life costs no more than the program's own start. Two more kinds are for the
-agent: `report`, before and after each report to the server, and `qemu`, where the N-th step at which the QEMU of its
-server runs kills that.
+A process of either kind passes points: a server before and after the commit of each write transaction and each thing
+that it does with a file of an image, an agent before and after each step. While DIRECTORY/<kind>.armed holds a number
+N, the N-th point from then on kills the process with SIGKILL, and DIRECTORY/<kind>.died says which it was. It is
+started again at once, unarmed; it is forked from a process that has imported everything, so that a life costs no more
+than the program's own start. Two more kinds are for the agent: `report`, before and after each report to the server,
+and `qemu`, where the N-th step at which the QEMU of its server runs kills that.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,31 @@ def prepare_server() -> Any:
             point(f"before the commit of {name}")
 
     Database.write = write
+    _around_files(point)
     return main.main
+
+
+def _around_files(point: Callable[[str], None]) -> None:
+    """Points before and after all that is done with the files and objects of images."""
+    from onestack.image import store
+    from onestack.image.drivers.file import FileStore
+    from onestack.image.drivers.s3 import S3Store
+
+    def with_points(original: Any) -> Any:
+        def run(*args: Any, **more: Any) -> Any:
+            point(f"before {original.__qualname__}")
+            result = original(*args, **more)
+            point(f"after {original.__qualname__}")
+            return result
+
+        return run
+
+    for owner, names in (
+        (store.Staging, ("__init__", "write", "finish", "discard")), (FileStore, ("put", "delete")),
+        (S3Store, ("put", "delete")), (store, ("move",)),
+    ):  # fmt: skip
+        for name in names:
+            setattr(owner, name, with_points(getattr(owner, name)))
 
 
 def prepare_agent() -> Any:

@@ -6,22 +6,15 @@ Each time the cloud comes to what was asked without help, and after the delete n
 from __future__ import annotations
 
 import json
-import random
 import sqlite3
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from onestack import config
-from onestack.cli import ports
-from tests.crashing import Doom, User, environment, until
+from tests.crashing import Doom, User, until
+from tests.fakecloud import doomed_cloud
 
 pytestmark = pytest.mark.slow
-SOURCE = str(Path(__file__).parents[1] / "src")
 
 
 class FakeCloud:
@@ -65,24 +58,8 @@ class FakeCloud:
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[FakeCloud]:
-    numbers = (random.randrange(10_000, 30_000) for _ in range(100))
-    offset = next(
-        number
-        for number in numbers
-        if not any(ports.in_use("127.0.0.1", port + number) for port in config.PORTS.values())
-    )
-    with tempfile.TemporaryDirectory(prefix="osc") as directory:  # short: sockets live in it
-        state = Path(directory, "c")
-        words = [sys.executable, "-m", "onestack.cli.main", "--state", str(state), "--port-offset", str(offset)]
-        variables = {**environment(), "PYTHONPATH": SOURCE}
-        for command in (["up", "--hypervisor", "fake"], ["down"]):
-            subprocess.run([*words, *command], check=True, capture_output=True, env=variables, timeout=120)
-        doom = Doom(config.load(str(state)), Path(directory, "doom"), [sys.executable, "-P"], {})
-        try:
-            doom.start(variables)
-            yield FakeCloud(doom)
-        finally:
-            doom.stop()
+    with doomed_cloud() as doom:
+        yield FakeCloud(doom)
 
 
 KINDS = pytest.mark.parametrize("kind", ["server", "agent", "report"])

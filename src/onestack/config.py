@@ -157,6 +157,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     show_multiple_locations: bool = False
     show_image_direct_url: bool = False
     do_secure_hash: bool = True  # hash what is behind a location that was added
+    task_time_to_live: int = 48  # hours that a task is kept after its end
     image_cache_max_size: int = 10 << 30  # bytes; what is beyond is pruned, least recently used first
 
 
@@ -357,7 +358,7 @@ def _check_image(image: Image) -> None:
             ipaddress.ip_network(network)
         except ValueError as error:
             raise ConfigError(f"image.import_filter.allowed_networks: {error}") from error
-    for limit in ("image_size_cap", "download_timeout", "image_cache_max_size"):
+    for limit in ("image_size_cap", "download_timeout", "task_time_to_live", "image_cache_max_size"):
         if getattr(image, limit) < 1:
             raise ConfigError(f"image.{limit} must be at least 1")
     storage_bytes(image.user_storage_quota)

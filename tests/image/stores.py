@@ -51,10 +51,23 @@ def s3_server() -> Iterator[ImageStore]:
             "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="s"
         )
         client.create_bucket(Bucket="images")
-        yield ImageStore(type="s3", endpoint=endpoint, bucket="images", access_key="a", secret_key="s")
+        yield ImageStore(
+            type="s3", endpoint=endpoint, bucket="images", access_key="a", secret_key="secret-of-the-tests"
+        )
     finally:
         process.terminate()
         process.wait(10)
+
+
+def in_bucket(store: ImageStore) -> list[str]:
+    """Keys of the objects and of the uploads that are not complete."""
+    client = boto3.client(
+        "s3", endpoint_url=store.endpoint, region_name="us-east-1", aws_access_key_id=store.access_key,
+        aws_secret_access_key=store.secret_key,
+    )  # fmt: skip
+    objects = client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+    uploads = client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+    return [found["Key"] for found in [*objects, *uploads]]
 
 
 class Web(http.server.ThreadingHTTPServer):

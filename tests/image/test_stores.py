@@ -1,4 +1,4 @@
-"""Stores: the contract on real ones, several at once, imports into them, and what a crash leaves."""
+"""Stores: several at once, imports into them, and what a crash leaves."""
 
 from __future__ import annotations
 
@@ -8,30 +8,20 @@ import pytest
 import sqlalchemy as sa
 
 from onestack import config
-from onestack.config import ImageStore
 from onestack.core import operations
-from onestack.image import data, imports, objects, public, service, store
-from onestack.image.drivers.base import Missing
+from onestack.image import data, expiry, imports, objects, public, service, store
 from onestack.image.models_stores import ImageLocation
 from onestack.image.stores import make
 from tests.image.conftest import Images
 from tests.image.stores import s3_server, two_files, with_image
 
 DATA = b"0123456789" * 1000
-ID = "11111111-2222-4333-8444-555555555555"
 
 
 @pytest.fixture(scope="module")
 def s3():
     with s3_server() as found:
         yield found
-
-
-@pytest.fixture(params=["file", "s3"])
-def one(request, settings):
-    if request.param == "file":
-        return make(settings, "file", ImageStore(type="file"))
-    return make(settings, "s3", request.getfixturevalue("s3"))
 
 
 def build(cloud, client_of, **values):
@@ -44,28 +34,6 @@ def build(cloud, client_of, **values):
 @pytest.fixture
 def several(cloud, client_of):
     return build(cloud, client_of, stores=two_files(cloud))
-
-
-def test_the_contract(one, tmp_path):
-    key = one.key_for(ID)
-    one.check()
-    for missing in (one.size, one.get):
-        with pytest.raises(Missing):
-            missing(key)
-    source = tmp_path / "source"
-    source.write_bytes(DATA)
-    one.put(key, source)
-    assert one.size(key) == len(DATA)
-    assert b"".join(one.get(key)) == DATA
-    assert b"".join(one.get(key, 5, 9)) == DATA[5:10]
-    assert b"".join(one.get(key, 9990)) == DATA[9990:]
-    source.write_bytes(b"other")
-    one.put(key, source)
-    assert b"".join(one.get(key)) == b"other"
-    assert one.key_of(one.url(key)) == key
-    one.delete(key)
-    one.delete(key)
-    assert not one.exists(key)
 
 
 def test_an_image_in_s3_is_stored_read_booted_and_removed(cloud, client_of, s3):
@@ -227,6 +195,20 @@ def test_an_image_deleted_during_its_import(several, cloud):
     assert several.client.delete(f"/v2/images/{image}").status_code == 204
     several.work()
     assert several.files() == set()
+
+
+def test_tasks_go_when_their_time_is_over(several, cloud):
+    image = several.create()["id"]
+    several.upload(image, DATA, where="stage")
+    several.import_(image, "glance-direct")
+    task = several.task(image)["id"]
+    cloud.clock.advance(47 * 3600)
+    expiry.expire(cloud)
+    assert several.client.get(f"/v2/tasks/{task}", as_="admin").status_code == 200
+    cloud.clock.advance(3600)
+    expiry.expire(cloud)
+    assert several.client.get(f"/v2/tasks/{task}", as_="admin").status_code == 404
+    assert several.client.get(f"/v2/images/{image}/tasks").json == {"tasks": []}
 
 
 def test_the_cache_of_an_administrator(images):

@@ -21,7 +21,7 @@ from tests.system.cloud import SystemCloud
 from tests.system.ssh import Key
 from tests.system.tenants import Guest, Tenant
 
-LONG = ("test_crashes.py", "test_restarts.py", "test_up.py")  # `tests/run --long`
+LONG = ("test_crashes.py", "test_image_stores.py", "test_restarts.py", "test_up.py")  # `tests/run --long`
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -176,9 +176,8 @@ def quick(settings: Settings) -> list[Check]:
 
 
 def every(settings: Settings) -> list[Check]:
-    from onestack.cli import extras, identity_checks
+    from onestack.cli import extras, identity_checks, image_checks
 
     more = [memory(settings), installed(settings), virtualization(settings), *datapath(settings), init()]
-    more += extras.checks(settings)
-    more += identity_checks.policies(settings)
+    more += [*extras.checks(settings), *identity_checks.policies(settings), *image_checks.stores(settings)]
     return [*quick(settings), *more]

@@ -29,7 +29,6 @@ from onestack.image.stores import Stores, stores
 
 log = logging.getLogger(__name__)
 
-KEPT = datetime.timedelta(hours=48)  # Glance's task_time_to_live
 IMPORTING, FAILED, LOCK = "os_glance_importing_to_stores", "os_glance_failed_import", "os_glance_import_task"
 
 
@@ -315,7 +314,8 @@ def end_task(session: Session, cloud: Cloud, task_id: str, *, result: Any = None
     if task is not None:
         now = cloud.clock.now()
         task.status, task.result, task.message = ("success", result, "") if error is None else ("failure", None, error)
-        task.updated_at, task.expires_at = now, now + KEPT
+        kept = datetime.timedelta(hours=cloud.settings.image.task_time_to_live)
+        task.updated_at, task.expires_at = now, now + kept
 
 
 def choose_stores(cloud_stores: Stores, body: dict[str, Any], header: str | None) -> list[str]:

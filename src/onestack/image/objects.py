@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from onestack.core import operations
 from onestack.core.cloud import Cloud
 from onestack.core.db import on_commit
+from onestack.image import expiry
 from onestack.image.drivers.base import Store, StoreError
 from onestack.image.models_stores import ACTIVE, DOOMED, WRITING, ImageLocation
 from onestack.image.stores import stores
@@ -125,7 +126,7 @@ def recover(cloud: Cloud) -> None:
 
 
 class Collector:
-    """The thread that deletes what is owed."""
+    """The thread that deletes what is owed, and what is over."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
@@ -151,6 +152,7 @@ class Collector:
             seen = self.cloud.wakeups.seen(_TOPIC)
             try:
                 collect(self.cloud)
+                expiry.expire(self.cloud)
             except Exception:
                 log.exception("the collector of image objects stumbled; it goes on")
             self.cloud.wakeups.wait(_TOPIC, seen, _RETRY_SECONDS)

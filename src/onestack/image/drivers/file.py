@@ -44,9 +44,9 @@ class FileStore(Store):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Denied(f"store {self.name}: the folder {self.folder} can't be made: {error.strerror}") from error
+            raise Denied(f"the folder {self.folder} can't be made: {error.strerror}") from error
         if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
-            raise Denied(f"store {self.name}: the folder {self.folder} can't be written")
+            raise Denied(f"the folder {self.folder} can't be written")
 
     def put(self, key: str, source: Path) -> None:
         target = self.path(key)

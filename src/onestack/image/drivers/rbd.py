@@ -21,6 +21,10 @@ _SNAPSHOT = "snap"
 _BLOCK = 8 << 20  # bytes that are written at once, an object of the image
 
 
+class NoBinding(StoreError):
+    """Ceph's Python bindings are not installed, or not for this Python."""
+
+
 class RbdStore(Store):
     type = "rbd"
     schemes = ("rbd",)
@@ -37,7 +41,7 @@ class RbdStore(Store):
         try:
             rados, rbd = importlib.import_module("rados"), importlib.import_module("rbd")
         except ImportError as error:
-            raise StoreError(f"store {self.name}: python3-rados and python3-rbd are not installed") from error
+            raise NoBinding("python3-rados and python3-rbd are not installed") from error
         try:
             with self._lock:
                 if self._cluster is None:
@@ -46,12 +50,12 @@ class RbdStore(Store):
                     self._cluster = cluster
             pool = self._cluster.open_ioctx(self.settings.pool)
         except (rados.Error, OSError) as error:
-            raise StoreError(f"store {self.name}: the Ceph cluster can't be used: {type(error).__name__}") from error
+            raise StoreError(f"the Ceph cluster can't be used: {error}") from error
         try:
             yield rbd, pool
         except rbd.ImageNotFound as error:
             raise Missing("there is no such RBD image") from error
-        except rbd.NoSpace as error:
+        except (rbd.NoSpace, rbd.DiskQuotaExceeded) as error:
             raise Full("the Ceph cluster has no room") from error
         except rbd.PermissionError as error:
             raise Denied("the Ceph cluster refuses our user") from error

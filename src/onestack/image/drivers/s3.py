@@ -30,9 +30,9 @@ class S3Store(Store):
     schemes = ("s3", "s3+http", "s3+https")
     external = True
 
-    def __init__(self, name: str, settings: ImageStore) -> None:
+    def __init__(self, name: str, settings: ImageStore, *, large: int = _LARGE, part: int = _PART) -> None:
         super().__init__(name, settings)
-        self._transfer = TransferConfig(_LARGE, _THREADS, multipart_chunksize=_PART)
+        self._transfer = TransferConfig(large, _THREADS, multipart_chunksize=part)
         self._client: Any = boto3.session.Session().client(
             "s3", endpoint_url=settings.endpoint, region_name=settings.region or "us-east-1",
             aws_access_key_id=settings.access_key, aws_secret_access_key=settings.secret_key,
@@ -47,8 +47,11 @@ class S3Store(Store):
         self._prefix = f"s3+{parts.scheme}://{parts.netloc}/{settings.bucket}/"
 
     def check(self) -> None:
-        with _errors():
-            self._client.head_bucket(Bucket=self.settings.bucket)
+        try:
+            with _errors():
+                self._client.head_bucket(Bucket=self.settings.bucket)
+        except Missing as error:
+            raise StoreError(f"the S3 server has no bucket {self.settings.bucket}") from error
 
     def put(self, key: str, source: Path) -> None:
         with _errors():
@@ -102,13 +105,21 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except botocore.exceptions.ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        if code in ("404", "NoSuchKey", "NoSuchUpload"):
-            raise Missing("there is no such object") from error
-        if code in ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
-            raise Denied("the S3 server refuses our key") from error
-        if code in ("QuotaExceeded", "XMinioStorageFull", "EntityTooLarge"):
-            raise Full("the S3 server has no room") from error
-        raise StoreError(f"the S3 server answers {code}") from error
-    except (botocore.exceptions.BotoCoreError, S3UploadFailedError) as error:
+        raise _meaning(error) from error
+    except S3UploadFailedError as error:
+        if isinstance(error.__context__, botocore.exceptions.ClientError):
+            raise _meaning(error.__context__) from error
+        raise StoreError("the S3 server didn't take the object") from error
+    except botocore.exceptions.BotoCoreError as error:
         raise StoreError(f"the S3 server can't be used: {type(error).__name__}") from error
+
+
+def _meaning(error: botocore.exceptions.ClientError) -> StoreError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    if code in ("404", "NoSuchKey", "NoSuchUpload"):
+        return Missing("there is no such object")
+    if code in ("403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch"):
+        return Denied("the S3 server refuses our key")
+    if code in ("QuotaExceeded", "XMinioStorageFull", "EntityTooLarge"):
+        return Full("the S3 server has no room")
+    return StoreError(f"the S3 server answers {code}")

@@ -150,7 +150,8 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except ClientException as error:
-        status = error.http_status
+        # What Identity says to the sign-in is only in the exception behind this one.
+        status = error.http_status or getattr(error.__context__, "http_status", 0)
         if status == 404:
             raise Missing("there is no such object") from error
         if status in (401, 403):
