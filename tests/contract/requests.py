@@ -14,7 +14,7 @@ from hypothesis.strategies import DrawFn
 from onestack.core.routes import Route
 from tests.contract import bodies
 from tests.contract.asgi import Sent
-from tests.contract.world import MARK, World
+from tests.contract.world import MARK, World, service_of
 
 UUID = "8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"
 WORDS = (
@@ -184,7 +184,7 @@ def _body(draw: DrawFn, world: World, service: str, route: Route) -> bytes:
 def _headers(draw: DrawFn, service: str, route: Route) -> dict[str, str]:
     headers: dict[str, str] = {}
     good = "application/json"
-    if service == "image" and route.method in ("PATCH", "PUT"):
+    if service_of(service) == "image" and route.method in ("PATCH", "PUT"):
         good = TYPES[9] if route.method == "PATCH" else TYPES[8] if route.stream else good
     headers["Content-Type"] = draw(st.sampled_from((good,) * 8 + TYPES))
     if service in ("compute", "placement"):

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tests.contract import checks, requests
 from tests.contract.conftest import profile
-from tests.contract.world import SERVICES, all_routes
+from tests.contract.world import SECOND, SERVICES, all_routes
 
 # An upload that is refused had been begun: the image goes back to what it was, at a later time.
 UPLOAD = re.compile(r"^/v2/images/\{image_id\}/(file|stage)$")
-ROUTES = all_routes(*SERVICES, "metadata", "agent")
+ROUTES = all_routes(*SERVICES, *SECOND, "metadata", "agent")
 
 
 @pytest.mark.parametrize(("service", "route"), ROUTES, ids=[f"{name}-{r.method}-{r.path}" for name, r in ROUTES])
