@@ -73,7 +73,19 @@ KEYS = (
 )  # fmt: skip
 
 ASKING = ("admin", "admin", "admin", "member", "member", "other", "system", "unscoped", "none")
-SEGMENTS = ("%", "%zz", "%00", "%2F", "%2e%2e", "..", "%FF%FE", ";", "a b", "%252e", "~", "*")
+SEGMENTS = ("%", "%zz", "%00", "%2F", "%2e%2e", "%2e%2e%2f" * 9, "a" * 9000, "%F0%9F%90%8D" * 300, "..", "%FF%FE", ";", "a b", "%252e", "~", "*")
+V1_HEADERS = (
+    *(f"x-image-meta-{name}" for name in (
+        "name", "id", "size", "checksum", "disk_format", "container_format", "is_public", "protected", "min_disk",
+        "min-ram", "owner", "status", "location", "copy_from", "store", "deleted", "created_at", "virtual_size", "uri",
+        "x", "", "property-k", "property-", "property-a-b", "property-os_glance_x", "property-\xe9",
+    )),
+    "x-glance-registry-purge-props", "x-glance-api-copy-from", "transfer-encoding", "content-length",
+)  # fmt: skip
+V1_VALUES = (
+    "raw", "bare", "qcow2", "ami", "true", "0", "60", "1", "-1", "chunked", "http://127.0.0.1:1/x", "http://[", "file",
+    "file:///etc/passwd", "swift://a:b@c/d", "%00", "%ff%fe", "%", "a%0d%0ab", "1" * 30, "active", "queued", UUID,
+)  # fmt: skip
 OTHER_HEADERS = (
     "Range", "Content-Range", "If-Match", "X-OpenStack-Nova-API-Version", "X-Project-Id", "x-image-meta-size",
     "X-Forwarded-For", "Forwarded", "Cookie", "X-Instance-ID", "Expect", "Content-Language", "If-Modified-Since",
@@ -168,7 +180,7 @@ def _path(draw: DrawFn, world: World, service: str, route: Route) -> str:
 @st.composite
 def _body(draw: DrawFn, world: World, service: str, route: Route) -> bytes:
     good = bodies.bodies_of(service, route)
-    kind = draw(st.sampled_from(("good", "spoilt", "spoilt", "spoilt", "spoilt", "spoilt", "raw", "odd", "cut")))
+    kind = draw(st.sampled_from(("good", "spoilt", "spoilt", "spoilt", "spoilt", "spoilt", "raw", "odd", "cut", "twice")))
     if kind == "raw" or not good:
         return draw(st.one_of(st.sampled_from(RAW), st.binary(max_size=60)))
     body = bodies.filled(draw(st.sampled_from(good)), world.ids)
@@ -177,6 +189,8 @@ def _body(draw: DrawFn, world: World, service: str, route: Route) -> bytes:
     elif kind == "spoilt":
         body = draw(spoilt(body, tuple(world.ids.values())))
     data = json.dumps(body).encode()
+    if kind == "twice" and isinstance(body, dict):
+        data = data[:-1] + b", " + json.dumps({key: draw(odd_value) for key in body}).encode()[1:]
     return data[: draw(st.integers(0, len(data)))] if kind == "cut" else data
 
 
@@ -192,6 +206,11 @@ def _headers(draw: DrawFn, service: str, route: Route) -> dict[str, str]:
         version = draw(st.sampled_from((low,) * 8 + ("latest",) * 8 + VERSIONS)).encode().decode("latin-1")
         name = draw(st.sampled_from((service,) * 12 + ("volume", "", "compute compute")))
         headers["OpenStack-API-Version"] = f"{name} {version}"
+    if service_of(service) == "image" and "v2" not in route.path and route.stream:
+        # API v1 says in headers what an image is.
+        names = st.sampled_from(V1_HEADERS)
+        for name, value in draw(st.lists(st.tuples(names, st.sampled_from(V1_VALUES) | odd_text), max_size=4)):
+            headers[name] = value.encode("utf-8", "surrogatepass").decode("latin-1")
     if draw(st.integers(0, 3)) == 0:
         headers["Accept"] = draw(st.sampled_from(ACCEPTS))
     if draw(st.integers(0, 5)) == 0:
