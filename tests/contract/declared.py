@@ -43,12 +43,14 @@ def rules(route: Route) -> tuple[str, ...]:
     return _OTHER_RULES.get((route.method, route.path), (route.policy or "",))
 
 
-def allows(world: Crowd, service: str, route: Route, persona: Persona) -> bool:
-    """Whether the declared policy lets `persona` do it."""
+def allows(world: Crowd, service: str, route: Route, persona: Persona, role: str | None = None) -> bool:
+    """Whether the declared policy lets `persona` do it. `role`: the name of the role that is given or taken."""
     told = persona.credentials
     assert told is not None
     name = service_of(service)
     target = _identity(world, route, persona) if name == "identity" else _image(world, route, persona)
+    if role is not None:
+        target["target.role.name"] = role
     scopes = ("project", "unscoped") if name == "image" else ()
     return all(
         persona.scope in (scopes or allowed_scopes(rule))
@@ -71,7 +73,8 @@ def _own(told: dict[str, Any]) -> dict[str, Any]:
 
 def _image(world: Crowd, route: Route, persona: Persona) -> dict[str, Any]:
     told, alpha = persona.credentials or {}, world.ids["alpha"]
-    if "{image_id}" not in route.path and "{namespace}" not in route.path or route.target == "caller":
+    one = "{image_id}" in route.path or "{namespace}" in route.path
+    if not one or route.target == "caller":
         return _own(told) | {"visibility": "shared"}
     of_alpha = {"project_id": alpha, "owner": alpha, "tenant": alpha, "member_id": None}
     if "{namespace}" in route.path:

@@ -42,7 +42,7 @@ class Crowd(World):
     def _populate(self) -> None:
         super()._populate()
         self.personas: dict[str, Persona] = {}
-        self._roles = {role["name"]: role["id"] for role in self.ask("identity", "GET", "/v3/roles")["roles"]}
+        self.roles = {role["name"]: role["id"] for role in self.ask("identity", "GET", "/v3/roles")["roles"]}
         self._places()
         self._with_roles()
         self._delegated()
@@ -87,7 +87,7 @@ class Crowd(World):
             for role in _ORDER:
                 name = f"{place}-{role}"
                 user = self._user(name, home)
-                self.ask("identity", "PUT", f"{path}/users/{user}/roles/{self._roles[role]}")
+                self.ask("identity", "PUT", f"{path}/users/{user}/roles/{self.roles[role]}")
                 self._add(name, user, home, scope, implied(role))
         self._add("owner", ids["ann"], HOME, {"project": {"id": ids["alpha"]}}, implied("member"))
         self._add("owner-unscoped", ids["ann"], HOME, None, [])
@@ -140,7 +140,7 @@ class Crowd(World):
             user = self._user(name, home if name == "from-disabled-domain" else HOME)
             place = f"/v3/domains/{home}" if name == "of-disabled-domain" else f"/v3/projects/{project}"
             scope = {"domain": {"id": home}} if name == "of-disabled-domain" else {"project": {"id": project}}
-            self.ask("identity", "PUT", f"{place}/users/{user}/roles/{self._roles['admin']}")
+            self.ask("identity", "PUT", f"{place}/users/{user}/roles/{self.roles['admin']}")
             clock.advance(-2 * _HOUR if name == "expired" else 0)
             self.personas[name] = Persona(self._login(user, scope))
             clock.advance(2 * _HOUR if name == "expired" else 0)

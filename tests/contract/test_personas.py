@@ -21,12 +21,14 @@ ROUTES = [
 ]
 RULED = [(service, route) for service, route in ROUTES if route.policy is not None]
 
+ABSENT = "8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"
 # Who is let in by the rules and refused all the same: (what the token came by, part of the path, words that say why).
 _OF_ANOTHER_PROJECT = "does not match the project scope of the delegated token"
 _FOR_PROGRAMS = "Using method 'application_credential' is not allowed for managing"
+_NOT_AUTHORIZED = "You are not authorized"
 BY = [
-    ("trust", "/application_credentials", "You are not authorized"), ("trust", "/access_rules", "You are not authorized"),
-    ("trust", "/OS-TRUST/trusts", "You are not authorized"), ("trust", "/v3/credentials", _OF_ANOTHER_PROJECT),
+    ("trust", "/application_credentials", _NOT_AUTHORIZED), ("trust", "/access_rules", _NOT_AUTHORIZED),
+    ("trust", "/OS-TRUST/trusts", _NOT_AUTHORIZED), ("trust", "/v3/credentials", _OF_ANOTHER_PROJECT),
     ("restricted", "/v3/credentials", _OF_ANOTHER_PROJECT), ("unrestricted", "/v3/credentials", _OF_ANOTHER_PROJECT),
     ("restricted", "/v3/credentials", _FOR_PROGRAMS), ("restricted", "/credentials/OS-EC2", _FOR_PROGRAMS),
     ("restricted", "/application_credentials", _FOR_PROGRAMS), ("restricted", "/OS-TRUST/trusts", _FOR_PROGRAMS),
@@ -35,7 +37,7 @@ BY = [
 # … and whoever asks: (method, path, words).
 ALSO_REFUSED = [
     ("DELETE", "/v3/domains/{domain_id}", "Cannot delete a domain that is enabled"),
-    ("GET", "/v3/auth/catalog", "You are not authorized"),  # a catalog is a project's
+    ("GET", "/v3/auth/catalog", _NOT_AUTHORIZED),  # a catalog is a project's
     ("POST", "/v3/users/{user_id}/application_credentials", "a token for the project that it is for"),
     ("DELETE", "/v3/users/{user_id}/access_rules/{access_rule_id}", "May not delete access rule in use"),
     ("DELETE", "/v2/stores/{store_id}/{image_id}", "the only store containing it"),
@@ -105,14 +107,14 @@ def test_no_valid_token(crowd, service, route):
             assert not crowd.touched(), name
 
 
-@every(RULED)
-def test_the_declared_policy(crowd, service, route):
-    wrong = []
+def check(crowd, service, route, role=None):
+    """Asks as everybody. `role`: what is given or taken, the cloud's own role when none is named."""
+    wrong, ids = [], {"role_id": crowd.roles[role]} if role else {}
     for name, persona in crowd.personas.items():
         if persona.credentials is None or (persona.by == "ruled" and (route.method, route.path) not in WITHIN_RULES):
             continue
-        allowed = declared.allows(crowd, service, route, persona)
-        answer = ask(crowd, service, route, persona.token)
+        allowed = declared.allows(crowd, service, route, persona, role)
+        answer = ask(crowd, service, route, persona.token, ids=ids)
         problem = judged(crowd, service, route, persona, allowed, answer)
         if (not allowed or answer.status in (401, 403, 404)) and crowd.differences():
             problem = f"refused, and changed {crowd.differences()}"
@@ -120,6 +122,16 @@ def test_the_declared_policy(crowd, service, route):
             wrong.append(f"{name}: {problem}: {answer.status} {answer.text[:200]}")
         crowd.restore()
     assert not wrong, "\n".join(wrong)
+
+
+@every(RULED)
+def test_the_declared_policy(crowd, service, route):
+    check(crowd, service, route)
+
+
+@every([(s, r) for s, r in RULED if "{actor_id}" in r.path and r.method in ("PUT", "DELETE")])
+def test_roles_that_managers_of_domains_may_give(crowd, service, route):
+    check(crowd, service, route, "member")
 
 
 def judged(crowd, service, route, persona, allowed, answer):
@@ -136,6 +148,19 @@ def judged(crowd, service, route, persona, allowed, answer):
     reasons = [words for by, part, words in BY if by == persona.by and part in route.path]
     reasons += [words for method, path, words in ALSO_REFUSED if (method, path) == (route.method, route.path)]
     return None if any(words in answer.text for words in reasons) else "must be let in"
+
+
+@every([(s, r) for s, r in RULED if "{image_id}" in r.path or "{namespace}" in r.path])
+def test_a_strangers_thing_is_like_one_that_is_not_there(crowd, service, route):
+    absent = {"image_id": ABSENT, "namespace": ABSENT}
+    for name in ("far-project-manager", "far-project-member", "far-project-reader"):
+        token, found = crowd.personas[name].token, []
+        for ids in ({}, absent):
+            answer = ask(crowd, service, route, token, ids=ids)
+            there = crowd.ids | ids
+            text = answer.text.replace(there["image_id"], "ID").replace(there["namespace"], "ID")
+            found.append((answer.status, text))
+        assert found[0] == found[1], name
 
 
 NOWHERE = [
@@ -155,7 +180,12 @@ NOWHERE = [
 def test_nothing_is_made_in_a_domain_that_ones_token_is_not_for(crowd, path, body):
     """A token without a domain doesn't match something without a domain."""
     for name in (
-        "own-project-manager", "far-project-manager", "system-manager", "far-domain-manager", "owner", "nobody"
+        "own-project-manager",
+        "far-project-manager",
+        "system-manager",
+        "far-domain-manager",
+        "owner",
+        "nobody",
     ):
         answer = crowd.callers["identity"].request(
             "POST", path, crowd.personas[name].token, json_body=bodies.filled(body, crowd.ids)
