@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from onestack.core.routes import Route
-from tests.contract.world import HOST, KEY, MARK, PASSWORD
+from tests.contract.world import HOST, KEY, MARK, PASSWORD, service_of
 
 Bodies = dict[tuple[str, str, str], list[Any]]
 
@@ -121,6 +121,33 @@ IDENTITY |= {
 }  # fmt: skip
 IDENTITY[("identity", "PUT", "/v3/regions/{region_id}")] = [{"region": {"description": ""}}]
 
+_TENANT = {"tenant": {"name": "t", "description": "", "enabled": True}}
+_OLD_USER = {"name": "v2", "password": "secret", "email": "e", "enabled": True, "tenantId": "$project_id"}
+IDENTITY |= {
+    ("identity", "POST", "/v2.0/tenants"): [_TENANT],
+    ("identity", "PUT", "/v2.0/tenants/{tenant_id}"): [{"tenant": {"description": "x"}}],
+    ("identity", "POST", "/v2.0/tenants/{tenant_id}"): [{"tenant": {"description": "x"}}],
+    ("identity", "POST", "/v2.0/users"): [
+        {"user": _OLD_USER}, {"user": {"username": "v2", "OS-KSADM:password": "secret"}},
+    ],
+    ("identity", "POST", "/v2.0/OS-KSADM/roles"): [{"role": {"name": "r", "description": "d"}}],
+    ("identity", "POST", "/v2.0/users/{user_id}/roleRefs"): [{"role": {"tenantId": "$beta", "roleId": "$role_id"}}],
+    ("identity", "POST", "/v2.0/OS-KSADM/services"): [
+        {"OS-KSADM:service": {"type": "t", "name": "n", "description": ""}},
+    ],
+    ("identity", "POST", "/v2.0/endpoints"): [
+        {"endpoint": {"service_id": "$service_id", "region": "$region_id", "publicurl": "http://h:1",
+                      "adminurl": "http://h:2", "internalurl": "http://h:3", "enabled": True}},
+    ],
+} | {
+    ("identity", "PUT", f"/v2.0/users/{{user_id}}{rest}"): [{"user": values}]
+    for rest, values in (
+        ("", {"name": "v2", "email": "x"}), ("/password", {"password": "secret"}), ("/tenant", {"tenantId": "$beta"}),
+        ("/OS-KSADM/password", {"password": "secret"}), ("/OS-KSADM/tenant", {"tenantId": "$beta"}),
+        ("/enabled", {"enabled": True}), ("/OS-KSADM/enabled", {"enabled": True}),
+    )
+}  # fmt: skip
+
 _IMAGE = "/v2/images/{image_id}"
 _DEFINITIONS = "/v2/metadefs/namespaces"
 _NAMESPACE = _DEFINITIONS + "/{namespace}"
@@ -145,6 +172,14 @@ IMAGE: Bodies = {
     ("image", "POST", _IMAGE + "/locations"): [{"url": "http://example.org/disk"}],
     ("image", "POST", _IMAGE + "/members"): [{"member": "$beta"}],
     ("image", "PUT", _IMAGE + "/members/{member_id}"): [{"status": "accepted"}],
+    **{
+        ("image", "PUT", prefix + "/images/{image_id}/members" + rest): [body]
+        for prefix in ("", "/v1")
+        for rest, body in (
+            ("", {"memberships": [{"member_id": "$beta", "can_share": True}]}),
+            ("/{member_id}", {"member": {"can_share": True}}),
+        )
+    },
     ("image", "POST", _DEFINITIONS): [
         {"namespace": "n", "display_name": "N", "description": "d", "visibility": "public", "protected": False,
          "owner": "$alpha", "resource_type_associations": [{"name": "r", "prefix": "p", "properties_target": "t"}],
@@ -364,7 +399,8 @@ _PARAMETERS = (
     ("identity", "/application_credentials/", "credential_id", "$application_credential_id"),
     ("identity", "/OS-TRUST/", "role_id", "$member_role"),
     ("identity", "/config", "group", "ldap"), ("identity", "/config", "option", "url"),
-    ("identity", "", "tag", "t"), ("image", "/schemas/metadefs/", "name", "object"),
+    ("identity", "", "tag", "t"), ("identity", "", "tenant_id", "$project_id"), ("identity", "", "token_id", "$token"),
+    ("identity", "", "role_ref_id", "$role_ref"), ("image", "/schemas/metadefs/", "name", "object"),
     ("image", "/schemas/", "name", "image"),
     ("image", "", "object_name", "own-object"), ("image", "", "property_name", "own-property"),
     ("image", "", "tag_name", "own-tag"), ("image", "", "resource_type", "OS::Own::Type"),
@@ -389,7 +425,7 @@ _PARAMETERS = (
 def parameter(service: str, path: str, name: str) -> str:
     """What stands in `path` for the parameter `name`: a word, or `$id`."""
     for of, part, parameter, value in _PARAMETERS:
-        if of == service and part in path and parameter == name:
+        if of == service_of(service) and part in path and parameter == name:
             return value
     return f"${name}"
 
@@ -412,4 +448,4 @@ def path_of(service: str, route: Route, ids: dict[str, str]) -> str:
 
 def bodies_of(service: str, route: Route) -> list[Any]:
     """Bodies that are good for a route, the last of them plain; empty when it takes none."""
-    return BODIES.get((service, route.method, route.path), [])
+    return BODIES.get((service_of(service), route.method, route.path), [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.contract.asgi import Answer
+from tests.contract.world import service_of
 
 _NOVA = {
     400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 405: "badMethod",
@@ -29,6 +30,7 @@ def check_error(service: str, answer: Answer) -> None:
     """The body of a 4xx in the form of the service that answered."""
     if service == "agent" and answer.headers["content-type"].startswith("text/"):
         return  # what a guest asked the metadata service for, handed through
+    service = service_of(service)
     if answer.status == 401 or service in ("identity", "agent"):
         _keystone(answer)
     else:

@@ -129,6 +129,19 @@ def test_where_a_key_comes_from_stays_with_it(keystone, demo):
     assert json.loads(forged.json["credential"]["blob"])["app_cred_id"] == made["id"]
 
 
+def test_a_key_forgets_nothing_while_it_is_of_another_type(keystone, demo):
+    made = demo.make(unrestricted=True)
+    token, project = demo.token(made), keystone.find("projects", "demo")
+    row = create(keystone, token, type="ec2", blob=key(), user_id=demo.id, project_id=project).json["credential"]
+    assert patch(keystone, token, row, type="cert").status_code == 200
+    for blob in (key(), key(access="a2"), "x", "[]"):
+        assert patch(keystone, token, row, blob=blob).status_code == 400
+    assert patch(keystone, token, row, blob=key(app_cred_id=made["id"], secret="s2")).status_code == 200
+    assert patch(keystone, token, row, type="ec2").status_code == 200
+    plain = create(keystone, keystone.demo, user_id=demo.id, blob=key(app_cred_id="x")).json["credential"]
+    assert patch(keystone, keystone.demo, plain, blob="y").status_code == 200
+
+
 def test_an_admin_reaches_a_key_under_any_users_path(keystone, demo):
     project, admin = keystone.find("projects", "demo"), keystone.find("users", "admin")
     path = f"/v3/users/{demo.id}/credentials/OS-EC2"

@@ -20,6 +20,4 @@ ROUTES = [
     Route("GET", "/v3/OS-REVOKE/events", revocations.index, "identity:list_revoke_events"),
     Route("DELETE", _OF_USER, revocations.of_user, "identity:revoke_user_tokens", status=204, target=_OBJECT),
     Route("GET", "/v3/auth/tokens/OS-PKI/revoked", revocations.revoked_pki, public=True),
-    Route("GET", "/v3/OS-SIMPLE-CERT/ca", revocations.certificates, public=True),
-    Route("GET", "/v3/OS-SIMPLE-CERT/certificates", revocations.certificates, public=True),
 ]

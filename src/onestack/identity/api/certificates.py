@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from onestack.core.errors import Fault
+from onestack.core.errors import Gone
 from onestack.core.http import Request
 
 
 def gone(_req: Request) -> None:
-    raise Fault("This API is no longer available due to the removal of support for PKI tokens.", status=410)
+    raise Gone("This API is no longer available due to the removal of support for PKI tokens.")

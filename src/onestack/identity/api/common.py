@@ -167,7 +167,11 @@ def home_domain(req: Request, given: str | None) -> str:
 
 
 def target(**things: Any) -> dict[str, Any]:
-    """Policy's view of rows: `target(user=user)` → {"target.user.id": …, "target.user.domain_id": …}."""
+    """Policy's view of rows: `target(user=user)` → {"target.user.id": …, "target.user.domain_id": …}.
+
+    A domain that isn't there is left out for users and groups, which always have one: `None` would be what a token
+    without a domain has as well.
+    """
     found: dict[str, Any] = {}
     for noun, thing in things.items():
         if thing is None:
@@ -178,7 +182,9 @@ def target(**things: Any) -> dict[str, Any]:
                 continue
             if not isinstance(thing, dict) and not hasattr(thing, name):
                 continue
-            found[f"target.{noun}.{name}"] = None if value == NO_DOMAIN else value
+            value = None if value == NO_DOMAIN else value
+            if value is not None or noun not in ("user", "group"):
+                found[f"target.{noun}.{name}"] = value
     return found
 
 

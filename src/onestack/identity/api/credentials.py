@@ -104,8 +104,8 @@ def update(req: Request, credential_id: str) -> dict[str, Any]:
         value = checks.checked(req.body, "credential", FIELDS, change=True)
         checks.same_id(value, credential_id)
         known, extra = checks.split(value, FIELDS)
-        if row.type.lower() == "ec2" and "blob" in known:
-            _check_origin(_key(opened(req, row)), _key(known["blob"]))
+        if "blob" in known:
+            _check_blob(row, opened(req, row), known["blob"])
         row.type = known.get("type", row.type)
         row.project_id = known.get("project_id", row.project_id)
         row.user_id = known.get("user_id", row.user_id)
@@ -142,6 +142,24 @@ def _key(blob: str) -> dict[str, Any]:
     if not isinstance(content.get("access"), str):
         raise expecting("access", "credential")
     return content
+
+
+def _check_blob(row: Credential, old: str, new: str) -> None:
+    """An EC2 key stays one, whatever type it is given in between: what limits it can't be taken away."""
+    if row.type.lower() == "ec2":
+        _check_origin(_key(old), _key(new))
+        return
+    content = _object(old)
+    if id_of_access(str(content.get("access"))) == row.id:
+        _check_origin(content, _object(new))
+
+
+def _object(blob: str) -> dict[str, Any]:
+    try:
+        content = msgspec.json.decode(blob)
+    except (msgspec.DecodeError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _check_origin(old: dict[str, Any], new: dict[str, Any]) -> None:

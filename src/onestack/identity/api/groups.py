@@ -26,7 +26,7 @@ from onestack.identity.models import Group
 FIELDS: dict[str, checks.Check] = {
     "name": checks.SHORT_NAME,
     "description": checks.DESCRIPTION,
-    "domain_id": checks.ID_OR_NULL,
+    "domain_id": checks.ID,
 }
 
 

@@ -87,7 +87,8 @@ def _target(session: Session, row: Limit | None) -> dict[str, Any]:
     found: dict[str, Any] = {"target.limit.project_id": row.project_id or None}
     if row.project_id:
         project = session.get(Project, row.project_id)
-        found["target.limit.project.domain_id"] = project.domain_id if project is not None else None
+        if project is not None:
+            found["target.limit.project.domain_id"] = project.domain_id
     else:
         found["target.limit.domain.id"] = row.domain_id
     return found

@@ -1,5 +1,4 @@
-"""What ended tokens (`/v3/OS-REVOKE/events`), an end of all that a user has, and the addresses of PKI tokens, which
-nobody has any more."""
+"""What ended tokens (`/v3/OS-REVOKE/events`), an end of all that a user has, and the list of revoked PKI tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from typing import Any, NoReturn
 import sqlalchemy as sa
 
 from onestack.core.clock import micros_z
-from onestack.core.errors import BadRequest, Gone
+from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity import tokens
 from onestack.identity.api.common import link, load
@@ -54,10 +53,6 @@ def of_user(req: Request, user_id: str) -> None:
 def revoked_pki(req: Request) -> NoReturn:
     """Keystone's answer while tokens may be revoked one by one; there is no list of them."""
     raise forbidden()
-
-
-def certificates(req: Request) -> NoReturn:
-    raise Gone("This API is no longer available due to the removal of support for PKI tokens.")
 
 
 def _moment(text: str) -> datetime.datetime:

@@ -83,7 +83,7 @@ def _federated(value: Any) -> str | None:
 
 FIELDS: dict[str, checks.Check] = {
     "name": checks.NAME,
-    "domain_id": checks.ID_OR_NULL,
+    "domain_id": checks.ID,
     "enabled": checks.flag(),
     "password": checks.text(null=True),
     "default_project_id": checks.text(0, 64, null=True),
