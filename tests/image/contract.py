@@ -6,6 +6,7 @@ parts are small, so that an object of LARGE bytes takes several.
 
 from __future__ import annotations
 
+import abc
 import os
 import pickle
 import signal
@@ -37,10 +38,10 @@ store.put(key, Path(source))
 """
 
 
-class StoreContract:
+class StoreContract(abc.ABC):
+    @abc.abstractmethod
     def leftovers(self, one: Store) -> list[str]:
         """Names of all that is in the store, parts as well."""
-        raise NotImplementedError
 
     def recipe(self, one: Store) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """How another process makes the same store: class, arguments, named arguments."""

@@ -8,6 +8,7 @@ root makes belongs to the directory's owner, so that the server can read it.
 
 from __future__ import annotations
 
+import abc
 import datetime
 import fcntl
 import os
@@ -27,7 +28,7 @@ _ES256 = ec.ECDSA(hashes.SHA256())
 _HALF = 32  # bytes of r and of s
 
 
-class NumberedKeys:
+class NumberedKeys(abc.ABC):
     """The keys of one directory; made when first needed, read again when the directory changes."""
 
     def __init__(self, directory: Path) -> None:
@@ -35,13 +36,13 @@ class NumberedKeys:
         self._lock = threading.Lock()
         self._stamp: tuple[int, int] | None = None
 
+    @abc.abstractmethod
     def _generate(self) -> bytes:
         """A new key as its file holds it."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _use(self, texts: list[bytes]) -> None:
         """From now on these are the keys, the primary first. Other threads may be using the old ones."""
-        raise NotImplementedError
 
     def ensure(self) -> None:
         """Make the first two keys where there is none."""
