@@ -29,9 +29,8 @@ class TestFiles(StoreContract):
     def leftovers(self, one: Any) -> list[str]:
         return [str(file) for file in one.folder.rglob("*") if file.is_file()]
 
-    def tidy(self, one: Any) -> None:
-        for _, file in one.files():
-            file.unlink()
+    def swept(self, one: Any) -> list[Path]:
+        return [file for _, file in one.files()]
 
     def test_what_names_no_file_of_ours(self, one: FileStore) -> None:
         for key in ("../x", "/etc/passwd", "11/../../x", "", ID.replace("1", "A"), f"{ID}/x"):
