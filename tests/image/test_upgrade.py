@@ -20,8 +20,10 @@ NOW = datetime.datetime(2026, 1, 1, 12, 0, 0)
 
 
 @pytest.fixture
-def old(cloud, client_of):
+def old(cloud, client_of, empty_database):
     """Migrated from the first release's tables, with the files where they lay then."""
+    cloud.db.close()
+    cloud.db = empty_database
     migrate(cloud.db, "0001")
     tables = sa.MetaData()
     with cloud.db.engine.begin() as connection:

@@ -1,5 +1,7 @@
 """The first thing that runs in a child of sandbox.py: gives up everything that the program doesn't need, becomes it.
 
+Where the program is a module of ours instead, it is read before anything is given up, and called afterwards.
+
 A program of its own, and one that imports nothing of ours: between fork and exec of a process with threads nothing but
 exec is safe. Steps that the kernel or the caller's rights don't allow are left out, but for those that always work.
 
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib.util
 import json
 import os
 import pwd
@@ -31,8 +34,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """argv: the description that sandbox.py made, then the program and its arguments."""
+    """argv: what sandbox.py describes, then the program and its arguments, or those of the module's `main`."""
     what: dict[str, Any] = json.loads(sys.argv[1])
+    module = _load(what["module"]) if what["module"] else None  # now: afterwards its file can't be read
     for name, value in what["limits"].items():
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     _leave_namespaces()
@@ -49,7 +53,21 @@ def main() -> None:
         sys.exit("the parent is gone")
     os.chdir("/")
     os.umask(0o077)
+    if module is not None:
+        module.main(sys.argv[2:])
+        return
     os.execve(sys.argv[2], sys.argv[2:], {"LC_ALL": "C"})  # noqa: S606 (no shell)
+
+
+def _load(file: str) -> Any:
+    """A module that stands on Python's library alone."""
+    spec = importlib.util.spec_from_file_location("confined", file)
+    assert spec is not None  # its name ends in .py
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["confined"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _leave_namespaces() -> None:

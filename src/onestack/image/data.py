@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, TooLarge, Unavailable, UnsupportedMedia
-from onestack.image import convert, formats, objects, quotas, store
+from onestack.image import convert, formats, inspection, objects, quotas, store
 from onestack.image.drivers.base import Denied, Full, ReadOnly, StoreError
 from onestack.image.models import Image
 from onestack.image.store import Digest
@@ -77,7 +77,7 @@ def inspect(cloud: Cloud, image_id: str, file: Path) -> Inspected:
     if container_format != "bare":
         return Inspected(disk_format, container_format, None, None)
     try:
-        virtual_size = formats.check(file, disk_format)
+        virtual_size = inspection.check(file, disk_format)
         if disk_format not in formats.CONVERTED:
             return Inspected(disk_format, container_format, virtual_size, formats.DIRECT.get(disk_format))
         target = file.with_name(file.name + ".boot")

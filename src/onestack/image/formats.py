@@ -4,7 +4,7 @@ Pure reading of a bounded number of bytes in time linear in them; nothing in a f
 `inspect` says which format a file has and how large its disk is, and raises Unsafe for what must never reach QEMU:
 references to other files (backing files, data files, extents), features that nobody has defined, sizes that are absurd,
 and files that have two formats at once. Where QEMU is laxer than a format's description, what counts is what QEMU
-would find.
+would find. It stands on Python's library alone, because it runs in a sandbox (inspection.py).
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
 Specification", ECMA-119 for ISO 9660, and the header of VirtualBox's VDI as QEMU reads it.
@@ -12,11 +12,12 @@ Specification", ECMA-119 for ISO 9660, and the header of VirtualBox's VDI as QEM
 
 from __future__ import annotations
 
+import json
 import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 MAXIMUM_DISK = 64 << 40  # bytes; larger disks are refused
 _DESCRIPTOR_LIMIT = 1 << 20
@@ -56,6 +57,16 @@ def check(path: Path, disk_format: str) -> int:
     if found.format != disk_format and not (raw_like and found.format in ("raw", "iso")):
         raise Unsafe(f"Image disk_format {disk_format} does not match stream data {found.format}")
     return found.virtual_size
+
+
+def main(arguments: list[str]) -> None:
+    """What runs in the sandbox (inspection.py): a path and a disk format; the answer of `check` as JSON."""
+    path, disk_format = arguments
+    try:
+        verdict: dict[str, Any] = {"virtual_size": check(Path(path), disk_format)}
+    except Unsafe as error:
+        verdict = {"unsafe": str(error)}
+    print(json.dumps(verdict))
 
 
 def _sized(name: str, virtual_size: int) -> Found:

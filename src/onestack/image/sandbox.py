@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
 from onestack.image import confine
@@ -47,14 +48,26 @@ def run(
     command: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = (), write: Sequence[BinaryIO] = ()
 ) -> Ended:
     """`command[0]` is an absolute path. Waits; whatever happens, nothing of the child is left."""
+    return _run(command, "", limits, read, write)
+
+
+def call(module: ModuleType, arguments: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = ()) -> Ended:
+    """The same for `main(arguments)` of a module that stands on Python's library alone."""
+    return _run(arguments, str(module.__file__), limits, read, ())
+
+
+def _run(
+    words: Sequence[str], module: str, limits: Limits, read: Sequence[BinaryIO], write: Sequence[BinaryIO]
+) -> Ended:
     handles = [file.fileno() for file in (*read, *write)]
     what = {
         "limits": {
             "AS": limits.memory, "CPU": limits.cpu, "FSIZE": limits.file_size, "NOFILE": limits.files, "CORE": 0,
         },
         "read": [file.fileno() for file in read], "write": [file.fileno() for file in write], "parent": os.getpid(),
+        "module": module,
     }  # fmt: skip
-    start = [sys.executable, "-I", "-S", confine.__file__, json.dumps(what), *command]
+    start = [sys.executable, "-I", "-S", confine.__file__, json.dumps(what), *words]
     with _lent(handles):
         child = subprocess.Popen(
             start, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, close_fds=True,
