@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from onestack import wire
+from onestack.engines import libvirt as engine
 from tests.agent.conftest import AgentProcess
 from tests.agent.stub_server import StubServer, image_spec, nic_spec, server_spec
 
@@ -24,14 +25,11 @@ pytestmark = [pytest.mark.system, pytest.mark.skipif(os.geteuid() != 0, reason="
 BRIDGE = "br-int"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def libvirt_connection():
+    """To a libvirtd that whoever comes next may find running, and keep so: the product's own."""
     libvirt = pytest.importorskip("libvirt")
-    Path("/run/libvirt").mkdir(exist_ok=True)
-    for name, sock in (("virtlogd", "virtlogd-sock"), ("libvirtd", "libvirt-sock")):
-        if not answers(f"/run/libvirt/{sock}"):
-            subprocess.run([f"/usr/sbin/{name}", "-d", "-p", f"/run/{name}.pid"], check=True)
-    until(lambda: answers("/run/libvirt/libvirt-sock"))
+    engine.ensure_running()
     libvirt.registerErrorHandler(lambda *args: None, None)
     connection = libvirt.open("qemu:///system")
     yield connection

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from onestack.image import formats, sandbox
+from onestack import sandbox
+from onestack.image import formats
 from onestack.image.formats import Unsafe
 from tests.image import hostile
 

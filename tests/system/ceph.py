@@ -88,7 +88,11 @@ mon_data_avail_crit = 1
         self.ceph("osd", "pool", "create", "images", "8")
         self.ceph("osd", "pool", "application", "enable", "images", "rbd")
         user = ("mon", "profile rbd", "osd", "profile rbd pool=images")
-        self.ceph("auth", "get-or-create", "client.images", *user, "-o", str(self.folder / "client.images.keyring"))
+        keyring = self.folder / "client.images.keyring"
+        self.ceph("auth", "get-or-create", "client.images", *user, "-o", str(keyring))
+        # For the user that a real cloud's server runs as.
+        self.folder.chmod(0o711)
+        keyring.chmod(0o644)
 
     def stop(self) -> None:
         self.programs.stop()

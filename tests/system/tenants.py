@@ -72,8 +72,9 @@ class Tenant:
 
     # -- servers ------------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, networks: list[Any] | str, user_data: str = "", **more: Any) -> Any:
-        """Ask for a server, by names of networks or dicts as the API takes them; not waited for."""
+    def create(self, name: str, *, networks: list[Any] | str, user_data: str = "", image: str = "", **more: Any) -> Any:
+        """Ask for a server, by names of networks or dicts as the API takes them, and the id of an image; not waited
+        for."""
         if isinstance(networks, list):
             networks = [
                 {"uuid": self.conn.network.find_network(one, ignore_missing=False).id} if isinstance(one, str) else one
@@ -81,10 +82,10 @@ class Tenant:
             ]
         if user_data:
             more["user_data"] = base64.b64encode(user_data.encode()).decode()
-        image = self.conn.image.find_image(IMAGE, ignore_missing=False)
+        image = image or self.conn.image.find_image(IMAGE, ignore_missing=False).id
         flavor = self.conn.compute.find_flavor(FLAVOR, ignore_missing=False)
         return self.conn.compute.create_server(
-            name=name, image_id=image.id, flavor_id=flavor.id, networks=networks, key_name="key", **more
+            name=name, image_id=image, flavor_id=flavor.id, networks=networks, key_name="key", **more
         )
 
     def boot(self, name: str, *, networks: list[Any] | str, **more: Any) -> Guest:

@@ -1,4 +1,5 @@
-"""The contract of stores on a real Ceph and a real Swift, which signs its users in at our Identity."""
+"""Stores that are elsewhere: their contract on a real Ceph and a real Swift, which signs its users in at our Identity,
+and real servers that are made from what is in them."""
 
 from __future__ import annotations
 
@@ -23,10 +24,13 @@ from onestack.image.drivers.swift import SwiftStore
 from tests.crashing import until
 from tests.fakecloud import FakeCloud, fake_cloud
 from tests.image.contract import DATA, ID, PART, StoreContract
+from tests.image.stores import s3_server
 from tests.system import ceph as cephs
 from tests.system import swift as swifts
 from tests.system.ceph import Ceph
+from tests.system.cloud import SystemCloud
 from tests.system.swift import Swift
+from tests.system.tenants import IMAGE, Tenant
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +80,9 @@ class TestRbd(StoreContract):
         for more in ({"user": "none", "pool": "images"}, {"user": "images", "pool": "none"}):
             with pytest.raises(StoreError, match="Ceph"):
                 RbdStore("ceph", ImageStore(**settings, **more)).check()
+        away = ImageStore(type="rbd", ceph_conf="/nowhere/ceph.conf", user="images", pool="images")
+        with pytest.raises(StoreError, match="/nowhere/ceph"):
+            RbdStore("ceph", away).check()
 
 
 class SwiftContract(StoreContract):
@@ -146,3 +153,45 @@ def test_an_image_goes_through_both_in_a_cloud(identity: FakeCloud, ceph: Ceph, 
         assert answer.read() == DATA
     api.call("image", "DELETE", f"/images/{image}")
     until(lambda: not SwiftStore("swift", swift.store).exists(image), 60, "it has left Swift")
+
+
+@pytest.fixture
+def far(cloud: SystemCloud, ceph: Ceph) -> Iterator[list[str]]:
+    """The names of stores that the real cloud has meanwhile besides its files: an S3 server's and Ceph's."""
+    file = cloud.state / "onestack.toml"
+    before = file.read_text() if file.exists() else ""
+    with s3_server() as s3:
+        stores = {"s3": s3, "ceph": ceph.store}
+        file.write_text(before + "".join(table(*item) for item in {"file": ImageStore(type="file"), **stores}.items()))
+        cloud.onestack("restart")  # installs what these stores need
+        try:
+            yield list(stores)
+        finally:
+            file.write_text(before)
+            cloud.onestack("restart")
+
+
+def test_real_servers_are_made_from_images_that_are_elsewhere(
+    cloud: SystemCloud, shared: Tenant, far: list[str], tmp_path: Path
+) -> None:
+    """Nothing of them is on the server's disk but what the agent fetches; the guest is logged in to."""
+    conn = cloud.connect("onestack")
+    original = conn.image.find_image(IMAGE, ignore_missing=False)
+    data = tmp_path / "image"
+    conn.image.download_image(original, output=str(data))
+    for store in far:
+        image = conn.image.create_image(
+            name=f"far-{store}", disk_format=original.disk_format, container_format="bare", visibility="public"
+        )
+        headers = {"X-Image-Meta-Store": store, "Content-Type": "application/octet-stream"}
+        answer = conn.image.put(f"/images/{image.id}/file", data=data.read_bytes(), headers=headers)
+        assert answer.status_code == 204, answer.text
+        guest = None
+        try:
+            assert conn.image.get(f"/images/{image.id}").json()["stores"] == store
+            guest = shared.boot(f"far-{store}", networks=["net"], image=image.id).reach()
+            assert guest.ssh("cat /etc/hostname") == f"far-{store}"
+        finally:
+            if guest is not None:
+                guest.delete()
+            conn.image.delete_image(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 
@@ -12,6 +13,14 @@ class ProgramFailed(Exception):
     def __init__(self, argv: list[str], text: str) -> None:
         super().__init__(f"{argv[0]}: {text}")
         self.text = text
+
+
+def found(name: str) -> str:
+    """The absolute path of a program. Raises ProgramFailed."""
+    path = shutil.which(name)
+    if path is None:
+        raise ProgramFailed([name], "not installed on this host")
+    return path
 
 
 def run(argv: list[str], seconds: float = 60.0) -> str:

@@ -1,4 +1,4 @@
-"""vmdk, vdi and vhd become qcow2, by `qemu-img convert` in a sandbox (sandbox.py).
+"""vmdk, vdi and vhd become qcow2, by `qemu-img convert` in the sandbox.
 
 The file was inspected before (formats.py). Its format and the driver below it are named, so QEMU never guesses, and a
 name in the file isn't taken for a protocol.
@@ -10,9 +10,10 @@ import os
 import shutil
 from pathlib import Path
 
-from onestack.image import formats, sandbox
+from onestack import sandbox
+from onestack.image import formats
 from onestack.image.formats import CONVERTED, Unsafe
-from onestack.image.sandbox import Ended, Limits
+from onestack.sandbox import Ended, Limits
 
 MEMORY = 2 << 30  # bytes of address space
 # A small upload may cost little: seconds of a processor, and by the clock, at least and for each mebibyte.

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 
-from onestack.image import formats, sandbox
+from onestack import sandbox
+from onestack.image import formats
 from onestack.image.formats import Unsafe
-from onestack.image.sandbox import Limits
+from onestack.sandbox import Limits
 
 # The reader looks at a few MiB at most and needs milliseconds; what needs more than this isn't an image.
 _LIMITS = Limits(memory=512 << 20, cpu=20, file_size=0, seconds=60)

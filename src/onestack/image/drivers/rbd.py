@@ -45,6 +45,8 @@ class RbdStore(Store):
         try:
             with self._lock:
                 if self._cluster is None:
+                    # librados only says that an object wasn't found.
+                    Path(self.settings.ceph_conf).read_bytes()
                     cluster = rados.Rados(conffile=self.settings.ceph_conf, rados_id=self.settings.user)
                     cluster.connect(timeout=10)
                     self._cluster = cluster

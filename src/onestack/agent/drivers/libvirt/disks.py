@@ -125,17 +125,18 @@ def _disk(disk: DiskSpec, spec: ServerSpec, base: Path | None, part: Path) -> No
 
 def _root(part: Path, disk: DiskSpec, spec: ServerSpec, base: Path | None) -> None:
     """An overlay on the image, or an empty disk. The image's format is what the spec says, never what QEMU guesses."""
-    size = [str(disk.size_gb * GIB)] if disk.size_gb else []
     if base is None or spec.image is None:
-        run(["qemu-img", "create", "-q", "-f", "qcow2", str(part), *(size or [str(GIB)])])
+        run(["qemu-img", "create", "-q", "-f", "qcow2", str(part), str((disk.size_gb or 1) * GIB)])
         return
     if disk.size_gb and disk.size_gb * GIB < spec.image.virtual_size:
         raise StepFailed(
             f"Flavor's disk is too small for requested image. Flavor disk is {disk.size_gb * GIB} bytes, image is "
             f"{spec.image.virtual_size} bytes. Choose a flavor with a larger disk."
         )
-    backing = ["-b", str(base), "-F", spec.image.disk_format]
-    run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(part), *size])
+    # The image isn't opened here (-u): what a stranger wrote is read in the sandbox, and by QEMU under the guest.
+    backing = ["-u", "-b", str(base), "-F", spec.image.disk_format]
+    size = disk.size_gb * GIB or spec.image.virtual_size
+    run(["qemu-img", "create", "-q", "-f", "qcow2", *backing, str(part), str(size)])
 
 
 def _config_drive(part: Path, files: list[DriveFile]) -> None:

@@ -18,10 +18,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from onestack import sandbox
 from onestack.agent import names
 from onestack.agent.client import Away, Client
 from onestack.agent.drivers.base import StepFailed, Superseded, Unavailable
-from onestack.agent.programs import ProgramFailed, run
+from onestack.agent.programs import ProgramFailed, found
 from onestack.wire import ImageSpec
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ FORMATS = frozenset({"raw", "qcow2"})
 CHUNK = 1024 * 1024
 UNUSED_SECONDS = 24 * 3600.0  # Nova's remove_unused_original_minimum_age_seconds
 SPARE_BYTES = 64 * 1024 * 1024
-# qemu-img reads what a stranger wrote: it gets little memory and little time.
-LIMITED = ["prlimit", "--as=1073741824", "--cpu=30", "--"]
+# qemu-img reads the headers of what a stranger wrote.
+_LIMITS = sandbox.Limits(memory=1 << 30, cpu=30, file_size=0, seconds=60)
 
 
 class ImageCache:
@@ -137,9 +138,8 @@ class ImageCache:
         """What QEMU would open when it is told the format. Raises StepFailed for anything but this one file."""
         if image.disk_format == "raw":
             return
-        argv = [*LIMITED, "qemu-img", "info", "--output=json", "-f", image.disk_format, str(part)]
         try:
-            info = json.loads(run(argv))
+            info = json.loads(_info(part, image.disk_format))
         except (ProgramFailed, ValueError) as error:
             raise StepFailed(f"Image {image.id} is not a sound {image.disk_format} file.", str(error)) from error
         data = info.get("format-specific", {}).get("data", {})
@@ -155,6 +155,17 @@ class ImageCache:
             if now - path.stat().st_mtime > UNUSED_SECONDS:
                 log.info("removing the unused image %s", path.name)
                 path.unlink()
+
+
+def _info(file: Path, disk_format: str) -> bytes:
+    """What qemu-img says of a file, in a sandbox. Raises ProgramFailed."""
+    with file.open("rb") as handle:
+        options = f"driver={disk_format},file.driver=file,file.filename={sandbox.seen_as(handle)}"
+        argv = [found("qemu-img"), "info", "--output=json", "--image-opts", options]
+        ended = sandbox.run(argv, _LIMITS, read=[handle])
+    if ended.status:
+        raise ProgramFailed(argv, ended.problem or ended.errors.decode("utf-8", "replace").strip())
+    return ended.output
 
 
 def host_error(error: OSError, path: Path) -> StepFailed | Unavailable:

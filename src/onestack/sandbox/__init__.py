@@ -2,8 +2,8 @@
 
 It has bounds on memory, processor time, the size of what it writes, its handles and its output; no environment, no
 shell, no network, no way to more rights, no core file. It gets open files, which it finds below /dev/fd, and where the
-kernel has Landlock it can open no other. It is of the server's unprivileged user, or nobody's where the server is
-root's. It ends with the server, and its process group ends with it. docs/adr/0010 says why it is like this.
+kernel has Landlock it can open no other. It is of the caller's unprivileged user, or nobody's where the caller is
+root. It ends with the caller, and its process group ends with it. docs/adr/0010 says why it is like this.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
 
-from onestack.image import confine
+from onestack.sandbox import confine
 
 _OUTPUT = 64 << 10  # bytes of stdout and of stderr that a program may write
 
@@ -119,7 +119,7 @@ def _watch(child: subprocess.Popen[bytes], deadline: float) -> Ended:
 
 @contextlib.contextmanager
 def _lent(handles: Sequence[int]) -> Iterator[None]:
-    """A server of root's gives its files to nobody for the time."""
+    """Root gives its files to nobody for the time."""
     if os.geteuid() != 0:
         yield
         return

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from onestack.image import confine, sandbox
-from onestack.image.sandbox import Limits
+from onestack import sandbox
+from onestack.sandbox import Limits, confine
 
 LIMITS = Limits(memory=1 << 30, cpu=20, file_size=1 << 20, seconds=60)
 PYTHON = "/usr/bin/python3"
@@ -134,7 +134,7 @@ def test_its_children_end_with_it():
 def test_a_killed_server_leaves_no_child(tmp_path):
     note = tmp_path / "pid"
     server = (
-        "from onestack.image import sandbox\n"
+        "from onestack import sandbox\n"
         f"with open({str(note)!r}, 'w+b') as note:\n"
         "    where = sandbox.seen_as(note)\n"
         "    code = f'import os, time; open({str(where)!r}, \"w\").write(str(os.getpid())); time.sleep(100)'\n"

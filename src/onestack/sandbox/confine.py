@@ -1,4 +1,4 @@
-"""The first thing that runs in a child of sandbox.py: gives up everything that the program doesn't need, becomes it.
+"""The first thing that runs in a child of the sandbox: gives up everything that the program doesn't need, becomes it.
 
 Where the program is a module of ours instead, it is read before anything is given up, and called afterwards.
 
@@ -34,7 +34,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> None:
-    """argv: what sandbox.py describes, then the program and its arguments, or those of the module's `main`."""
+    """argv: what the sandbox describes, then the program and its arguments, or those of the module's `main`."""
     what: dict[str, Any] = json.loads(sys.argv[1])
     module = _load(what["module"]) if what["module"] else None  # now: afterwards its file can't be read
     for name, value in what["limits"].items():
