@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import uuid
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,8 @@ class Staging:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{path(cloud, image_id).name}.{secrets.token_hex(8)}"
         self.size = 0
-        # Hashing outside the writing thread doubles the speed where there are two processors.
-        self._hashing = ThreadPoolExecutor(1, thread_name_prefix="image-hash")
+        # Two hashes and the writing take about the same time each, so each has a thread.
+        self._hashing = ThreadPoolExecutor(2, thread_name_prefix="image-hash")
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha512 = hashlib.sha512()
         self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 (closed by finish or discard)
@@ -89,17 +89,16 @@ class Staging:
         if self._left is not None and size > self._left:
             raise quotas.too_much(size, self._left)
 
-    def write(self, data: bytes) -> None:
-        """Raises OSError when the disk is full, TooLarge."""
+    def write(self, data: bytes | memoryview) -> None:
+        """Nobody looks at `data` any more when it returns. Raises OSError when the disk is full, TooLarge."""
         self.fits(self.size + len(data))
-        other = self._hashing.submit(self._md5.update, data)
+        hashing = [self._hashing.submit(digest.update, data) for digest in (self._sha512, self._md5)]
         try:
             view = memoryview(data)
             while view:
                 view = view[self._file.write(view) :]
-            self._sha512.update(data)
         finally:
-            other.result()
+            wait(hashing)
         self.size += len(data)
 
     def finish(self) -> Digest:

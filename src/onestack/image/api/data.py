@@ -22,7 +22,7 @@ from onestack.image.store import Staging
 from onestack.image.stores import stores
 
 GONE = "onestack.client_gone"  # in the ASGI scope: the client went away before its body had ended
-_BLOCK = 4 << 20  # bytes that are written and hashed at once; two blocks are in memory
+_BLOCK = 4 << 20  # bytes that are written and hashed at once; an upload has two such buffers
 _CHUNK = 1 << 20  # bytes that are read and sent at once
 _DRAIN = 64 << 20  # bytes of a refused body that are still read, so that the client gets to see the answer
 _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
@@ -80,26 +80,29 @@ async def _receive(req: Request, staging: Staging) -> None:
         raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
     staging.fits(expected or 0)
     writing: asyncio.Future[Any] | None = None
-    block: list[bytes] = []
+    # Kept for the whole upload: new memory for each block would cost as much as a hash.
+    block, other = memoryview(bytearray(_BLOCK)), memoryview(bytearray(_BLOCK))
     size = total = 0
     try:
         async for chunk in req.stream:
-            block.append(chunk)
-            size += len(chunk)
-            if size < _BLOCK:
-                continue
-            total += size
+            total += len(chunk)
             if total > limit:
                 raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
-            if writing is not None:
-                await writing
-            writing = asyncio.ensure_future(req.run(staging.write, b"".join(block)))
-            block, size = [], 0
+            rest = memoryview(chunk)
+            while rest:
+                fits = rest[: _BLOCK - size]
+                block[size : size + len(fits)] = fits
+                size, rest = size + len(fits), rest[len(fits) :]
+                if size == _BLOCK:
+                    if writing is not None:
+                        await writing
+                    writing = asyncio.ensure_future(req.run(staging.write, block))
+                    block, other, size = other, block, 0
         if writing is not None:
             await writing
         writing = None
-        if block:
-            await req.run(staging.write, b"".join(block))
+        if size:
+            await req.run(staging.write, block[:size])
     finally:
         if writing is not None:
             await asyncio.wait([writing])
