@@ -226,15 +226,15 @@ def test_boot_image_is_what_compute_needs(images, cloud):
     image = images.active(b"raw data", hw_disk_bus="virtio")
     queued = images.create()["id"]
     with cloud.db.read() as session:
-        boot = public.boot_image(session, PERSONAS["member"], image["id"])
+        boot = public.boot_image(cloud, session, PERSONAS["member"], image["id"])
         assert boot.properties == {"hw_disk_bus": "virtio"}
         spec = boot.spec()
         assert (spec.disk_format, spec.size, spec.os_hash_value) == ("raw", 8, image["os_hash_value"])
         assert b"".join(public.boot_source(cloud, session, image["id"]).open(cloud)) == b"raw data"
         with pytest.raises(NotFound):
-            public.boot_image(session, PERSONAS["other"], image["id"])
+            public.boot_image(cloud, session, PERSONAS["other"], image["id"])
         with pytest.raises(Conflict):
-            public.boot_image(session, PERSONAS["member"], queued)
+            public.boot_image(cloud, session, PERSONAS["member"], queued)
         with pytest.raises(NotFound):
             public.boot_source(cloud, session, queued)
 

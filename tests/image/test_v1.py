@@ -1,10 +1,10 @@
-"""API v1: images as headers, members that may share on, and the registry's port."""
+"""API v1: images as headers, and members that may share on."""
 
 from __future__ import annotations
 
 import pytest
 
-from onestack.image import service
+from onestack.image import imports
 from tests.conftest import OTHER_PROJECT, PROJECT
 
 PATH = "/v1/images"
@@ -134,6 +134,16 @@ def test_update_purges_properties_unless_told_not_to(v1):
         assert v1.put(active["id"], **meta).status_code == 403, meta
 
 
+def test_purging_leaves_what_is_glances_own(v1, cloud):
+    """An import's marks tell how much is staged: a user who took them away would have room that isn't theirs."""
+    image = v1.create(property_a="1")["id"]
+    with cloud.db.write() as session:
+        imports.set_property(session, image, imports.IMPORTING, "file")
+    v1.put(image, name="n")
+    shown = v1.v2.show(image).json
+    assert (shown.get("a"), shown[imports.IMPORTING]) == (None, "file")
+
+
 def test_delete(v1):
     image = v1.create(body=b"data", protected="true")
     refused = v1.client.delete(f"{PATH}/{image['id']}")
@@ -229,18 +239,3 @@ def test_errors_are_v1s(v1):
     assert answer.status_code == 404
     assert f"Image with identifier {NOWHERE} not found" in answer.text
     assert v1.client.get(PATH, as_=None).status_code == 401
-
-
-def test_the_registry_has_a_port_of_its_own(cloud, client_of):
-    registry = client_of(service.build(cloud)["image-registry"])
-    cloud.db.create_all()
-    values = {"x-image-meta-name": "i", "x-image-meta-disk_format": "raw", "x-image-meta-container_format": "bare"}
-    image = registry.post("/v1/images", headers=values).json["image"]
-    assert registry.get("/images").json["images"][0]["id"] == image["id"]
-    assert registry.get("/images/detail").json["images"][0] == image
-    assert registry.get(f"/images/{image['id']}").json["image"] == image
-    assert registry.get(f"/images/{image['id']}", as_="other").status_code == 404
-    assert registry.put(f"/images/{image['id']}/members/{OTHER_PROJECT}").status_code == 204
-    assert len(registry.get(f"/shared-images/{OTHER_PROJECT}").json["shared_images"]) == 1
-    assert registry.delete(f"/images/{image['id']}").json["image"]["deleted"] is True
-    assert registry.get("/images").json["images"] == []

@@ -180,4 +180,5 @@ def every(settings: Settings) -> list[Check]:
 
     more = [memory(settings), installed(settings), virtualization(settings), *datapath(settings), init()]
     more += [*extras.checks(settings), *identity_checks.policies(settings), *image_checks.stores(settings)]
+    more += image_checks.protections(settings)
     return [*quick(settings), *more]

@@ -11,7 +11,7 @@ from onestack.core.context import Context
 from onestack.core.http import Service
 from onestack.core.operations import Runner
 from onestack.core.policy import Policy, Target
-from onestack.image import cache, imports, location_import, task_import
+from onestack.image import cache, imports, location_import, protections, task_import
 from onestack.image.api.data import GONE
 from onestack.image.dialect import ImageDialect
 from onestack.image.objects import Collector
@@ -76,7 +76,9 @@ def build(cloud: Cloud) -> dict[str, ImageService]:
     cloud.runners[("image_cache", "cache")] = Runner(cache.run, cache.failed)
     cloud.workers += [Sweeper(cloud), Collector(cloud)]
     registry = [route for route in ROUTES if route.path not in ("/", "/versions")] + REGISTRY_ROUTES
+    image = ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate)
+    protections.install(cloud, image.policy)
     return {
-        "image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate),
+        "image": image,
         "image-registry": ImageService(cloud, "image", ImageDialect(), registry, POLICIES, rewrite=_rewrite),
     }
