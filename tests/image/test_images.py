@@ -239,7 +239,8 @@ def test_members(images):
 
 def test_discovery(images):
     assert images.client.get("/", as_=None).status_code == 300
-    assert images.client.get("/versions", as_=None).json["versions"][0]["status"] == "CURRENT"
+    version = images.client.get("/versions", as_=None).json["versions"][0]
+    assert (version["id"], version["status"]) == ("v2.18", "CURRENT")
     for name in ("image", "images", "member", "members", "task", "tasks"):
         assert images.client.get(f"/v2/schemas/{name}").json["name"] == name
     assert images.client.get("/v2/schemas/none").status_code == 404
@@ -289,6 +290,17 @@ def test_the_older_patch_adds_only_what_is_not_there(images):
 def test_pointers_that_lead_nowhere(images, pointer):
     image = images.create()
     assert images.patch(image["id"], {"op": "add", "path": pointer, "value": "x"}).status_code == 400
+
+
+def test_custom_properties_that_are_null_are_none(images):
+    image = images.create(kernel_id=None, ramdisk_id=NOWHERE)
+    assert ("kernel_id" in image, image["ramdisk_id"]) == (False, NOWHERE)
+    answer = images.patch(
+        image["id"], {"op": "add", "path": "/kernel_id", "value": None},
+        {"op": "replace", "path": "/ramdisk_id", "value": None},
+    )  # fmt: skip
+    assert (answer.status_code, {"kernel_id", "ramdisk_id"} & answer.json.keys()) == (200, set())
+    assert images.patch(image["id"], {"op": "remove", "path": "/ramdisk_id"}).status_code == 409
 
 
 def test_lists_leave_out_what_was_killed(images, cloud):

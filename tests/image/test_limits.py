@@ -42,19 +42,30 @@ def test_images_are_counted(images, register):
 
 
 def test_bytes_are_counted_in_mebibytes(images, register):
-    register("image_size_total", 1)
     images.active(b"x" * (2 << 20))
+    register("image_size_total", 1)
     image = images.create()
     assert images.upload(image["id"], b"data").status_code == 413
     assert images.client.get("/v2/info/usage").json["usage"]["image_size_total"] == {"usage": 2, "limit": 1}
 
 
 def test_staged_bytes_have_a_limit_of_their_own(images, register):
-    register("image_stage_total", 0)
     first, second = images.create(), images.create()
     assert images.upload(first["id"], b"x" * (1 << 20), where="stage").status_code == 204
+    register("image_stage_total", 0)
     assert images.upload(second["id"], b"x", where="stage").status_code == 413
     assert images.upload(second["id"], b"x").status_code == 204
+
+
+@pytest.mark.parametrize(("where", "resource"), [("file", "image_size_total"), ("stage", "image_stage_total")])
+def test_a_size_that_is_known_counts_at_once(images, register, where, resource):
+    register(resource, 2)
+    image = images.create()["id"]
+    answer = images.upload(image, b"x" * (3 << 20), where=where)
+    words = f"Resource {resource} is over limit of 2 due to current usage 0 and delta 3"
+    assert (answer.status_code, words in answer.text) == (413, True), answer.text
+    assert images.files() == set()
+    assert images.upload(image, b"x" * (2 << 20), where=where).status_code == 204
 
 
 def test_uploads_at_once_have_a_limit(images, register):

@@ -38,7 +38,8 @@ def show(req: Request, session: Session, bodies: Sequence[dict[str, Any]]) -> Se
         return bodies
     found = of_images(req.cloud, session, [body["id"] for body in bodies])
     for body in bodies:
-        here = found[body["id"]] if req.allows("get_image_location", {"project_id": body["owner"]}) else []
+        told = req.ctx.is_admin or body["status"] != "deactivated"
+        here = found[body["id"]] if told and req.allows("get_image_location", {"project_id": body["owner"]}) else []
         if settings.show_multiple_locations:
             body["locations"] = here
         if settings.show_image_direct_url and here:

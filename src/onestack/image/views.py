@@ -72,8 +72,10 @@ def render_images(cloud: Cloud, session: Session, ctx: Context, images: Sequence
             stores[image_id].append(store)
     custom = properties(session, ids)
     protections.hide(cloud, ctx, custom.values())
-    for names in stores.values():
-        names.sort(key=lambda name: -weights.get(name, 0))
+    for image in images:
+        if image.status == "deactivated" and not ctx.is_admin:
+            stores[image.id] = []  # where its data is, is the administrators' business until it is active again
+        stores[image.id].sort(key=lambda name: -weights.get(name, 0))
     return [render_image(image, custom[image.id], tags[image.id], stores[image.id]) for image in images]
 
 

@@ -39,6 +39,7 @@ def create(req: Request) -> Response:
     _may_show(req, values["visibility"], what)
     for name in body:
         protections.require(req.cloud, req.ctx, "create", name)
+    body = schema.without_null(body)
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         if session.get(Image, image_id) is not None:
@@ -174,11 +175,12 @@ def _change_property(
         raise Forbidden(f"Attribute '{name}' is reserved.")
     action = "delete" if change.op == "remove" else "create" if row is None else "update"
     protections.require(req.cloud, req.ctx, action, name)
-    if row is None:
+    if change.value is None:  # the schema lets some be null, which is as good as having none
+        if row is not None:
+            session.delete(properties.pop(name))
+    elif row is None:
         row = properties[name] = ImageProperty(image_id=image.id, name=name, value=change.value)
         session.add(row)
-    elif change.op == "remove":
-        session.delete(properties.pop(name))
     else:
         row.value = change.value
     session.flush()

@@ -215,7 +215,7 @@ def change(
         image = find(req, session, image_id, "modify_image", for_update=True)
         if from_state is not None and v1_meta.status_of(image) != from_state:
             raise Conflict("Image operation conflicts", extra={"plain": True})
-        what = access.target(image, req.ctx, False)
+        what = access.Target(image, req.ctx, False)
         _authorize_rest(req, what, values, source, receiving)
         _immutable(req, image, values)
         if receiving and image.status != "queued":
