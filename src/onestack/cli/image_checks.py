@@ -24,16 +24,16 @@ def stores(settings: Settings) -> list[Check]:
 
 def protections(settings: Settings) -> list[Check]:
     """The file of property protections: one that is broken refuses the next start."""
-    from onestack.config import ConfigError
-    from onestack.image.protections import file_of, read
-
-    file = file_of(settings)
-    if file is None:
+    if not settings.image.property_protection_file:
         return []
+    from onestack.config import ConfigError
+    from onestack.image.protections import read
+
     try:
         sections = read(settings)
     except ConfigError as error:
         return [Check("protections", "bad", f"{error} (the server won't start with it)", "correct that file")]
+    file = settings.path(settings.image.property_protection_file)
     return [Check("protections", "ok", f"{file}: {len(sections)} sections")]
 
 

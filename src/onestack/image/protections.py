@@ -12,7 +12,6 @@ import functools
 import logging
 import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import NamedTuple
 
 from onestack.config import ConfigError, Settings
@@ -61,14 +60,9 @@ class Protections:
         return next((section for section in self._sections if section.pattern.search(name)), None)
 
 
-def file_of(settings: Settings) -> Path | None:
-    """A relative path is one below the state directory."""
-    given = settings.image.property_protection_file
-    return settings.path(given) if given else None
-
-
 def read(settings: Settings) -> list[Section]:
-    """The sections of the file. Raises ConfigError, which names the section and the key."""
+    """The sections of the file; a relative path is one below the state directory. Raises ConfigError, which names the
+    section and the key."""
     file = settings.path(settings.image.property_protection_file)
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -107,7 +101,7 @@ def _section(where: str, name: str, given: configparser.SectionProxy, by_policy:
 
 def install(cloud: Cloud, policy: Policy) -> None:
     """Read the file of the settings, if there is one. Raises ConfigError."""
-    if file_of(cloud.settings) is not None:
+    if cloud.settings.image.property_protection_file:
         by_policy = cloud.settings.image.property_protection_rule_format == "policies"
         cloud.drivers[_DRIVER] = Protections(read(cloud.settings), policy if by_policy else None)
 

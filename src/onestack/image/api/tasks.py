@@ -39,7 +39,7 @@ def render_task(row: ImageTask) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
-    limit = min(req.get_int("limit") or listing.DEFAULT_LIMIT, listing.MAXIMUM_LIMIT)
+    limit = listing.limit_of(req.get("limit"))
     query = sa.select(ImageTask)
     status, kind = req.get("status"), req.get("type")
     if status and status not in _STATUSES:
