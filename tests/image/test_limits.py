@@ -78,6 +78,16 @@ def test_uploads_at_once_have_a_limit(images, register):
     assert images.upload(second["id"], b"x").status_code == 204
 
 
+def test_no_import_is_begun_beyond_the_limit(images, register):
+    images.active(b"x" * (2 << 20))
+    image = images.create()
+    images.upload(image["id"], b"x", where="stage")
+    register("image_size_total", 1)
+    answer = images.import_(image["id"], "glance-direct")
+    assert (answer.status_code, "image_size_total is over limit of 1" in answer.text) == (413, True)
+    assert images.show(image["id"]).json["status"] == "uploading"
+
+
 def test_what_was_staged_must_fit(images, register):
     register("image_size_total", 1)
     image = images.create()

@@ -232,8 +232,8 @@ def test_tasks(images):
 
 
 def test_the_image_of_another_region(cloud, client_of):
-    """As in Glance, an import sets properties as its user, made an administrator."""
-    rules = section("hw_vif_model", "admin", "@", "admin", "@") + section("hw_", "!", "@", "@", "@")
+    """What comes along with its data is set as its user may set it."""
+    rules = section("hw_vif_model", "member", "@", "@", "@") + section("hw_", "admin", "@", "admin", "@")
     images = protected(cloud, client_of, rules + section(".*", "@", "@", "@", "@"))
     remote = "00000000-0000-4000-8000-0000000000aa"
     method = {"glance_region": "far", "glance_image_id": remote}

@@ -117,11 +117,9 @@ class Import:
         self.copying = self.method["name"] == "copy-image"
         self.all_must = bool(body.get("all_stores_must_succeed", True))
         self.sealed = str(operation.args.get("token") or "")
-        # As in Glance, what an import does to the image's properties it does as its user, made an administrator.
-        self.importer = Context(
-            user_id=operation.user_id or "", project_id=operation.project_id,
-            roles=[*operation.args.get("roles", ()), "admin"],
-        )  # fmt: skip
+        # Who asked for it: what comes along sets no property that they may not set.
+        roles = list(operation.args.get("roles", ()))
+        self.importer = Context(user_id=operation.user_id or "", project_id=operation.project_id, roles=roles)
 
     def run(self) -> None:
         if self._everywhere():
