@@ -43,6 +43,23 @@ def test_a_property_that_must_be_there(images, rule):
     assert [images.patch(image, change).status_code for image in (open_, bare)] == [200, 403]
 
 
+def test_lists_show_what_the_rule_lets_one_see(images, rule):
+    rule("get_image", "role:admin or not 'secret':%(grade)s and (project_id:%(owner)s or project_id:%(member_id)s)")
+    for name, grade in (("a", "secret"), ("b", "none"), ("c", "secret"), ("d", "none")):
+        image = images.create(name=name, grade=grade, visibility="shared")["id"]
+        images.client.post(f"/v2/images/{image}/members", json={"member": OTHER_PROJECT})
+        images.client.put(f"/v2/images/{image}/members/{OTHER_PROJECT}", as_="other", json={"status": "accepted"})
+    images.create("admin", name="public", visibility="public")
+    assert images.names("?sort=name:asc") == ["b", "d"]
+    assert images.names("?sort=name:asc", "other") == ["b", "d"]
+    assert images.names("?sort=name:asc", "admin") == ["a", "b", "c", "d", "public"]
+    seen, page = [], {"next": "/v2/images?sort=name:asc&limit=1"}
+    while "next" in page:
+        page = images.client.get(page["next"]).json
+        seen += [image["name"] for image in page["images"]]
+    assert seen == ["b", "d"], "pages go on behind what isn't shown"
+
+
 def test_attributes(images, rule):
     rule("delete_image", "'queued':%(status)s and 'raw':%(disk_format)s and 'True':%(os_hidden)s")
     hidden, seen = images.create(os_hidden=True)["id"], images.create()["id"]

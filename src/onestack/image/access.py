@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,18 +44,23 @@ _ATTRIBUTES = frozenset(
 
 class Target(dict[str, Any]):
     """What Glance's rules compare with. An operator's rule may ask for any attribute, and for custom properties: those
-    are looked up when one does, and hide nothing that Glance says itself."""
+    are looked up when one does, where they aren't given, and hide nothing that Glance says itself."""
 
-    def __init__(self, image: Image, ctx: Context, shared: bool) -> None:
+    def __init__(
+        self, image: Any, ctx: Context, shared: bool, properties: Mapping[str, str] | None = None
+    ) -> None:  # fmt: skip
         super().__init__(
             project_id=image.owner, owner=image.owner, tenant=image.owner, visibility=image.visibility, id=image.id,
             image_id=image.id, member_id=ctx.project_id if shared else None,
         )  # fmt: skip
         self._image = image
+        self._properties = properties
 
     def __missing__(self, name: str) -> Any:
         if name in _ATTRIBUTES:
             return getattr(self._image, name)
+        if self._properties is not None:
+            return self._properties[name]
         session = object_session(self._image)
         row = None if session is None else session.get(ImageProperty, (self._image.id, name))
         if row is None:
@@ -74,6 +80,19 @@ def load(req: Request, session: Session, image_id: str, rule: str | None = None,
             raise missing(image_id) from None
         raise
     return image
+
+
+def listed(req: Request, rows: Sequence[Any], properties: Mapping[str, Mapping[str, str]]) -> list[Any]:
+    """Those of a list's rows that the operator's rule lets the caller see, too: an image that is shared and not theirs
+    is in it because they are a member. `properties`: the custom ones of each."""
+    mine = req.ctx.project_id
+    return [
+        row
+        for row in rows
+        if req.allows(
+            "get_image", Target(row, req.ctx, row.visibility == "shared" and row.owner != mine, properties[row.id])
+        )
+    ]
 
 
 def find_for_member(

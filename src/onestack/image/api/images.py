@@ -93,12 +93,15 @@ def index(req: Request) -> dict[str, Any]:
             paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
         ).all()  # fmt: skip
         more, rows = len(rows) > limit, rows[:limit]
+        last = rows[-1].id if rows else ""
+        if req.policy.file is not None:
+            rows = access.listed(req, rows, views.properties(session, [row.id for row in rows]))
         images = locations.show(req, session, views.render_images(req.cloud, session, req.ctx, rows))
     kept = [(key, value) for key, value in req.query if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
-    if more and rows:
-        body["next"] = "/v2/images?" + urllib.parse.urlencode([*kept, ("marker", rows[-1].id)])
+    if more and last:
+        body["next"] = "/v2/images?" + urllib.parse.urlencode([*kept, ("marker", last)])
     body["schema"] = "/v2/schemas/images"
     return body
 
