@@ -99,8 +99,8 @@ def test_what_was_staged_must_fit(images, register):
 
 
 def test_what_comes_from_elsewhere_is_staged_as_well(images, register):
-    register("image_stage_total", 0)
     staged, image = images.create(), images.create()
     images.upload(staged["id"], b"x" * (1 << 20), where="stage")
+    register("image_stage_total", 0)
     images.import_(image["id"], "web-download", method={"uri": "http://example.invalid/"})
     assert "image_stage_total is over limit of 0" in images.task(image["id"])["message"]

@@ -93,14 +93,14 @@ def test_the_first_section_that_is_found_decides(images):
 
 
 def test_what_may_not_be_read_is_nowhere(images):
-    image = images.create("member", secret_a="hidden", open_a="seen")["id"]
-    assert "hidden" not in images.show(image).text
-    assert "hidden" not in images.client.get("/v2/images").text
-    assert images.names("?secret_a=hidden") == [], "nor can it be guessed"
+    image = images.create("member", secret_a="concealed", open_a="seen")["id"]
+    assert "concealed" not in images.show(image).text
+    assert "concealed" not in images.client.get("/v2/images").text
+    assert images.names("?secret_a=concealed") == [], "nor can it be guessed"
     assert images.names("?open_a=seen") == ["i"]
-    assert images.names("?secret_a=hidden", "admin") == ["i"]
-    assert images.client.get("/v2/images", as_="admin").json["images"][0]["secret_a"] == "hidden"
-    assert "hidden" not in images.patch(image, replace("name")).text
+    assert images.names("?secret_a=concealed", "admin") == ["i"]
+    assert images.client.get("/v2/images", as_="admin").json["images"][0]["secret_a"] == "concealed"
+    assert "concealed" not in images.patch(image, replace("name")).text
 
 
 def test_update(images):
@@ -169,8 +169,17 @@ def test_rules_of_the_policy(cloud, client_of):
     refused(images.client.post("/v2/images", json={"mine_a": "1"}), "is reserved.")
 
 
-def test_a_rule_that_there_is_not_lets_nobody_in(cloud, client_of):
-    images = protected(cloud, client_of, section("x", "nonsense", "@", "@", "@"), "policies")
+def test_a_rule_that_there_is_not(cloud, client_of):
+    """It refuses the start; one that goes away later lets nobody in, whatever the rule `default` says."""
+    text = section("x", "owners", "@", "@", "@")
+    with pytest.raises(ConfigError, match=r"\[x\] create: the policy has no rule 'owners'"):
+        protected(cloud, client_of, text, "policies")
+    folder = cloud.settings.path("policy")
+    folder.mkdir()
+    (folder / "image.json").write_text(json.dumps({"owners": "@"}))
+    images = protected(cloud, client_of, text, "policies")
+    assert images.create(x="1")["x"] == "1"
+    (folder / "image.json").unlink()
     refused(images.client.post("/v2/images", as_="admin", json={"x": "1"}), "Attribute 'x' is reserved.")
 
 

@@ -52,7 +52,7 @@ class Protections:
         if NOBODY in allowed or EVERYBODY in allowed:
             return NOBODY not in allowed
         if self._policy is not None:
-            return any(self._policy.allows(rule, ctx, {}) for rule in allowed)
+            return any(self._policy.knows(rule) and self._policy.allows(rule, ctx, {}) for rule in allowed)
         roles = [*ctx.roles, *(ctx.service.roles if ctx.service is not None else ())]
         return not allowed.isdisjoint(role.lower() for role in roles)
 
@@ -101,9 +101,21 @@ def _section(where: str, name: str, given: configparser.SectionProxy, by_policy:
 
 def install(cloud: Cloud, policy: Policy) -> None:
     """Read the file of the settings, if there is one. Raises ConfigError."""
-    if cloud.settings.image.property_protection_file:
-        by_policy = cloud.settings.image.property_protection_rule_format == "policies"
-        cloud.drivers[_DRIVER] = Protections(read(cloud.settings), policy if by_policy else None)
+    settings = cloud.settings.image
+    if not settings.property_protection_file:
+        return
+    sections = read(cloud.settings)
+    if settings.property_protection_rule_format == "roles":
+        cloud.drivers[_DRIVER] = Protections(sections)
+        return
+    for section in sections:
+        for action, (rule,) in ((action, words) for action, words in section.allowed.items() if words):
+            if rule not in (EVERYBODY, NOBODY) and not policy.knows(rule):
+                where = (
+                    f"{cloud.settings.path(settings.property_protection_file)}: [{section.pattern.pattern}] {action}"
+                )
+                raise ConfigError(f"image.property_protection_file: {where}: the policy has no rule {rule!r}")
+    cloud.drivers[_DRIVER] = Protections(sections, policy)
 
 
 def may(cloud: Cloud, ctx: Context, action: str, name: str) -> bool:
