@@ -30,6 +30,7 @@ ROLES = (
     + section("^kept_", "@", "@", "@", "!")
     + section("^empty_", "@", "@", "", "@")
     + section("^spl_", "SPL_Role", "@", "spl_role", "spl_role")
+    + section("^blind_", "@", "admin", "@", "@")
     + section("_shadow", "!", "@", "@", "@")
 )
 POLICIES = section("^mine_", "owners", "@", "context_is_admin", "!") + section(".*", "default", "@", "@", "@")
@@ -116,6 +117,15 @@ def test_update(images):
     assert images.patch(image, add("secret_b")).status_code == 200
     refused(images.patch(image, add("closed_a")), "Attribute 'closed_a' is reserved.")
     refused(images.patch(image, add("closed_a"), as_="admin"), "is reserved.")
+
+
+def test_who_may_not_read_changes_nothing(images):
+    image = images.create("member", blind_a="1")["id"]
+    refused(images.patch(image, replace("blind_a")), "Property blind_a does not exist.", 409)
+    refused(images.patch(image, add("blind_a")), "Attribute 'blind_a' is reserved.")
+    refused(images.patch(image, remove("blind_a")), "Property blind_a does not exist.", 409)
+    refused(V1(images).put(image, keep="1", property_blind_a="2"), "Property 'blind_a' is protected")
+    assert images.show(image, "admin").json["blind_a"] == "1"
 
 
 def test_one_refusal_leaves_all_as_it_was(images):
