@@ -331,3 +331,13 @@ def test_members_words(images):
     assert "Status must be &quot;pending&quot;" in wrong.text or 'Status must be "pending"' in wrong.text
     gone = images.client.delete(f"/v2/images/{NOWHERE}")
     assert f"Failed to find image {NOWHERE} to delete" in gone.text
+
+
+def test_a_new_image_says_how_data_gets_in(images, cloud):
+    def header() -> str | None:
+        return images.client.post("/v2/images", json={}).headers.get("openstack-image-import-methods")
+
+    assert header() == ",".join(IMPORT_METHODS)
+    settings = msgspec.structs.replace(cloud.settings.image, enabled_import_methods=[])
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=settings)
+    assert header() is None, "an empty header is none"

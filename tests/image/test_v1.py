@@ -228,7 +228,11 @@ def test_versions_are_negotiated(v1):
         assert v1.client.get(f"/{version}/images").json["images"][0]["id"] == image["id"]
     for version in ("v2.0", "v2.18"):
         assert v1.client.get(f"/{version}/images/{image['id']}").json["id"] == image["id"]
-    for path in ("/", "/v3/images", "/images"):
+    media = {"Accept": "application/vnd.openstack.images-v2.3"}
+    assert v1.client.get(f"/images/{image['id']}", headers=media).json["id"] == image["id"]
+    assert v1.client.get("/images", headers={"Accept": media["Accept"] + "3"}).status_code == 300
+    assert v1.client.get("/versions", headers=media).status_code == 200
+    for path in ("/", "/v3/images", "/images", "/v2.19/images", "/v2.180/images"):
         answer = v1.client.get(path, as_=None)
         assert answer.status_code == 300
         assert {"v1.0", "v1.1", "v2.0"} <= {version["id"] for version in answer.json["versions"]}

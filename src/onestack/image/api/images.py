@@ -53,9 +53,10 @@ def create(req: Request) -> Response:
         (rendered,) = locations.show(req, session, [views.render_image(image, body, tags)])
     headers = {
         "Location": f"{req.base_url}/v2/images/{image_id}",
-        "OpenStack-image-import-methods": ",".join(req.cloud.settings.image.enabled_import_methods),
         "OpenStack-image-store-ids": ",".join(stores(req.cloud).names),
     }
+    if req.cloud.settings.image.enabled_import_methods:
+        headers["OpenStack-image-import-methods"] = ",".join(req.cloud.settings.image.enabled_import_methods)
     return Response(rendered, 201, headers)
 
 
