@@ -186,6 +186,15 @@ def test_a_place_on_the_web(registry, server):
     refused(registry.post(**values, location=f"{server.url}/none"), "can't be read", 400)
 
 
+def test_for_those_who_may_not_nothing_is_asked_of_the_web(registry, server):
+    values = {"disk_format": "raw", "container_format": "bare", "location": f"{server.url}/disk"}
+    assert registry.post("reader", **values).status_code == 403
+    assert registry.put(registry.create()["id"], "reader", **values).status_code == 404
+    meta = {f"x-image-meta-{name}": value for name, value in values.items()}
+    assert registry.images.client.post("/v1/images", as_="reader", headers=meta).status_code == 403
+    assert server.asked == []
+
+
 def test_owners_are_changed_by_administrators(registry):
     assert registry.create(owner=OTHER_PROJECT)["owner"] == PROJECT
     image = registry.create("admin", owner=PROJECT)

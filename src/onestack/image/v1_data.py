@@ -74,7 +74,8 @@ def located(req: Request, url: str | None) -> Source:
     if known is None or known[0].type != "http":
         raise BadRequest(f"External sources are not supported: '{url}'")
     _check_url(req, url)
-    req.authorize({"project_id": req.ctx.project_id, "owner": req.ctx.project_id}, "copy_from")
+    for rule in ("copy_from", "upload_image"):  # who may not have it isn't asked for either
+        req.authorize({"project_id": req.ctx.project_id, "owner": req.ctx.project_id}, rule)
     try:
         size = known[0].size(known[1])
     except StoreError as error:
