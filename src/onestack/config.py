@@ -159,6 +159,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     do_secure_hash: bool = True  # hash what is behind a location that was added
     task_time_to_live: int = 48  # hours that a task is kept after its end
     image_cache_max_size: int = 10 << 30  # bytes; what is beyond is pruned, least recently used first
+    property_protection_file: str = ""  # below the state directory when it is relative; empty: nothing is protected
+    property_protection_rule_format: Literal["roles", "policies"] = "roles"  # what the file's rules are
 
 
 def storage_bytes(text: str) -> int:

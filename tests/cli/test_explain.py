@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,22 @@ def test_a_rule(onestack) -> None:
     assert status == 0
     assert "POST /v3/users" in text
     assert "role:admin or is_admin:1   [default]" in text
-    rows = {line[2:19].strip(): line[19:].split() for line in text.splitlines()}
+    rows = {name: rest for name, *rest in (re.split(" {2,}", line.strip()) for line in text.splitlines())}
     assert rows["domain manager"] == ["yes", "no"]
     assert rows["project member"] == ["no", "no"]
     assert rows["system admin"] == ["yes", "yes"]
+
+
+@pytest.mark.parametrize("rule", ["os_compute_api:servers:delete", "identity:create_user", "add_image"])
+def test_columns_are_aligned_whatever_the_length_of_names(onestack, rule) -> None:
+    _, *lines = onestack("explain", rule)[1].splitlines()
+    middle = next(number for number, line in enumerate(lines) if re.match("  who ", line))
+    for table in (lines[:middle], lines[middle:]):
+        rows = [[cell.start() for cell in re.finditer(r"(?<=  )\S", line)][:3] for line in table]
+        seconds = {row[1] for row in rows}
+        assert len(seconds) == 1, table
+        assert seconds == {4 + max(len(re.split(" {2,}", line.strip())[0]) for line in table)}
+    assert len({row[2] for row in rows}) == 1, "whose it is"
 
 
 @pytest.mark.parametrize(

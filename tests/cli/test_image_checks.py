@@ -32,6 +32,20 @@ def test_a_store_that_is_away_is_one_line_with_its_fix(tmp_path, kind):
     assert found.fix.endswith("[image.stores.far]") or found.fix.startswith("apt install python3-rados")
 
 
+def test_property_protections(tmp_path):
+    def found(text: str | None = None, **values):
+        if text is not None:
+            (tmp_path / "file").write_text(text)
+        return image_checks.protections(Settings(state=str(tmp_path), image=Image(**values)))
+
+    assert found() == []
+    rules = "[.*]\ncreate = @\nread = @\nupdate = @\n"
+    (bad,) = found(rules, property_protection_file="file")
+    assert (bad.level, f"{tmp_path / 'file'}: [.*] has no delete" in bad.words) == ("bad", True)
+    (good,) = found(rules + "delete = !\n", property_protection_file="file")
+    assert (good.level, good.words) == ("ok", f"{tmp_path / 'file'}: 1 sections")
+
+
 def test_stores_that_can_be_used(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "file").write_text("")

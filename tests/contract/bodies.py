@@ -172,6 +172,16 @@ IMAGE: Bodies = {
     ("image", "POST", _IMAGE + "/locations"): [{"url": "http://example.org/disk"}],
     ("image", "POST", _IMAGE + "/members"): [{"member": "$beta"}],
     ("image", "PUT", _IMAGE + "/members/{member_id}"): [{"status": "accepted"}],
+    ("image", "POST", "/images"): [
+        {"image": {"name": "i", "disk_format": "qcow2", "container_format": "bare", "is_public": False, "min_disk": 1,
+                   "min_ram": 1, "protected": False, "properties": {"hw_disk_bus": "virtio"}, "status": "queued",
+                   "size": None, "checksum": None, "locations": [], "id": "0b7eb9bb-3c3d-4d1e-9b5e-3a0f64cd3b9b"}},
+    ],
+    ("image", "PUT", "/images/{image_id}"): [
+        {"image": {"location": "http://127.0.0.1:1/x"}, "from_state": "queued"},
+        {"image": {"status": "deleted", "owner": "$beta", "location_data": [{"url": "file:///etc/passwd"}]}},
+        {"image": {"name": "n", "min_disk": 2, "properties": {"k2": "v"}}},
+    ],
     **{
         ("image", "PUT", prefix + "/images/{image_id}/members" + rest): [body]
         for prefix in ("", "/v1")

@@ -117,7 +117,7 @@ def test_no_server_is_made_from_it(images, cloud, name):
     ):
         image = images.active(data, **formats)
         with cloud.db.read() as session, pytest.raises(Conflict):
-            public.boot_image(session, PERSONAS["member"], image["id"]).spec()
+            public.boot_image(cloud, session, PERSONAS["member"], image["id"]).spec()
 
 
 @needs_qemu
@@ -138,7 +138,7 @@ def test_what_a_raw_disk_says_is_the_guests_business(images, cloud, content):
     image = images.active(content)
     assert image["virtual_size"] == len(content)
     with cloud.db.read() as session:
-        assert public.boot_image(session, PERSONAS["member"], image["id"]).spec().disk_format == "raw"
+        assert public.boot_image(cloud, session, PERSONAS["member"], image["id"]).spec().disk_format == "raw"
 
 
 @needs_qemu

@@ -35,7 +35,8 @@ def test_upload_and_download(images):
     [
         ("bytes=0-3", 206, DATA[:4]), ("bytes=5-", 206, DATA[5:]), ("bytes=-3", 206, DATA[-3:]),
         (f"bytes=9-{10**9}", 206, DATA[9:]), (f"bytes={len(DATA)}-", 416, None), ("bytes=3-1", 416, None),
-        ("bytes=-0", 416, None), ("lines=1-2", 416, None), ("bytes=1-2,4-5", 416, None), ("bytes=-", 416, None),
+        ("bytes=-0", 416, None), ("lines=1-2", 416, None), ("bytes=1-2,4-5", 400, None), ("bytes=-", 416, None),
+        (f"bytes={'9' * 5000}-", 416, None), ("", 416, None),
     ],
 )  # fmt: skip
 def test_ranges(images, text, status, expected):
@@ -45,6 +46,62 @@ def test_ranges(images, text, status, expected):
     if expected is not None:
         assert answer.content == expected
         assert answer.headers["content-range"].endswith(f"/{len(DATA)}")
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "expected"),
+    [
+        ("bytes 0-3/*", 206, DATA[:4]), ("bytes 5-7/10", 206, DATA[5:8]), (f"bytes 5-{len(DATA)}/*", 416, None),
+        (f"bytes {len(DATA)}-{len(DATA)}/*", 416, None), ("bytes 3-1/*", 416, None), ("bytes 1-2", 416, None),
+        ("bytes */5", 416, None),
+    ],
+)  # fmt: skip
+def test_ranges_as_older_clients_ask_for_them(images, text, status, expected):
+    image = images.active(DATA)
+    answer = images.client.get(f"/v2/images/{image['id']}/file", headers={"Content-Range": text})
+    assert answer.status_code == status
+    if expected is not None:
+        assert answer.content == expected
+        assert answer.headers["content-range"].endswith(f"/{len(DATA)}")
+
+
+@pytest.mark.parametrize("where", ["file", "stage"])
+def test_the_size_that_was_announced(images, where):
+    image = images.create()["id"]
+    path = f"/v2/images/{image}/{where}"
+    for size, words in (("5", "Size mismatch"), ("x", "Invalid or missing image size in request headers."),
+                        ("-4", "Invalid or missing"), ("9" * 5000, "Invalid or missing")):  # fmt: skip
+        answer = images.client.put(path, headers=BYTES | {"X-OpenStack-Image-Size": size}, body=b"data")
+        assert (answer.status_code, words in answer.text) == (400, True), answer.text
+        assert (images.show(image).json["status"], images.files()) == ("queued", set())
+    assert images.client.put(path, headers=BYTES | {"x-openstack-image-size": "4"}, body=b"data").status_code == 204
+
+
+def test_staging_where_nothing_is_imported_from_there(images, cloud):
+    settings = msgspec.structs.replace(cloud.settings.image, enabled_import_methods=["web-download"])
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=settings)
+    answer = images.upload(images.create()["id"], b"data", where="stage")
+    assert (answer.status_code, "'glance-direct' method is not available" in answer.text) == (404, True)
+
+
+def test_stores_that_are_preferred(images):
+    image = images.active(DATA)["id"]
+    assert images.client.get(f"/v2/images/{image}/file?prefer=file,%20file,").content == DATA
+    answer = images.client.get(f"/v2/images/{image}/file?prefer=file,%20far")
+    assert (answer.status_code, "Store 'far' is not configured." in answer.text) == (400, True)
+
+
+def test_where_deactivated_data_is_is_for_administrators(images, cloud):
+    settings = msgspec.structs.replace(
+        cloud.settings.image, show_multiple_locations=True, show_image_direct_url=True
+    )  # fmt: skip
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=settings)
+    image = images.active()["id"]
+    images.client.post(f"/v2/images/{image}/actions/deactivate")
+    shown = images.show(image).json
+    assert (shown["locations"], "direct_url" in shown, "stores" in shown) == ([], False, False)
+    shown = images.show(image, "admin").json
+    assert (len(shown["locations"]), "direct_url" in shown, shown["stores"]) == (1, True, "file")
 
 
 def test_an_image_without_data_downloads_nothing(images):
@@ -226,15 +283,15 @@ def test_boot_image_is_what_compute_needs(images, cloud):
     image = images.active(b"raw data", hw_disk_bus="virtio")
     queued = images.create()["id"]
     with cloud.db.read() as session:
-        boot = public.boot_image(session, PERSONAS["member"], image["id"])
+        boot = public.boot_image(cloud, session, PERSONAS["member"], image["id"])
         assert boot.properties == {"hw_disk_bus": "virtio"}
         spec = boot.spec()
         assert (spec.disk_format, spec.size, spec.os_hash_value) == ("raw", 8, image["os_hash_value"])
         assert b"".join(public.boot_source(cloud, session, image["id"]).open(cloud)) == b"raw data"
         with pytest.raises(NotFound):
-            public.boot_image(session, PERSONAS["other"], image["id"])
+            public.boot_image(cloud, session, PERSONAS["other"], image["id"])
         with pytest.raises(Conflict):
-            public.boot_image(session, PERSONAS["member"], queued)
+            public.boot_image(cloud, session, PERSONAS["member"], queued)
         with pytest.raises(NotFound):
             public.boot_source(cloud, session, queued)
 

@@ -239,7 +239,8 @@ def test_members(images):
 
 def test_discovery(images):
     assert images.client.get("/", as_=None).status_code == 300
-    assert images.client.get("/versions", as_=None).json["versions"][0]["status"] == "CURRENT"
+    version = images.client.get("/versions", as_=None).json["versions"][0]
+    assert (version["id"], version["status"]) == ("v2.18", "CURRENT")
     for name in ("image", "images", "member", "members", "task", "tasks"):
         assert images.client.get(f"/v2/schemas/{name}").json["name"] == name
     assert images.client.get("/v2/schemas/none").status_code == 404
@@ -291,6 +292,17 @@ def test_pointers_that_lead_nowhere(images, pointer):
     assert images.patch(image["id"], {"op": "add", "path": pointer, "value": "x"}).status_code == 400
 
 
+def test_custom_properties_that_are_null_are_none(images):
+    image = images.create(kernel_id=None, ramdisk_id=NOWHERE)
+    assert ("kernel_id" in image, image["ramdisk_id"]) == (False, NOWHERE)
+    answer = images.patch(
+        image["id"], {"op": "add", "path": "/kernel_id", "value": None},
+        {"op": "replace", "path": "/ramdisk_id", "value": None},
+    )  # fmt: skip
+    assert (answer.status_code, {"kernel_id", "ramdisk_id"} & answer.json.keys()) == (200, set())
+    assert images.patch(image["id"], {"op": "remove", "path": "/ramdisk_id"}).status_code == 409
+
+
 def test_lists_leave_out_what_was_killed(images, cloud):
     image = images.create(name="killed")
     with cloud.db.write() as session:
@@ -319,3 +331,13 @@ def test_members_words(images):
     assert "Status must be &quot;pending&quot;" in wrong.text or 'Status must be "pending"' in wrong.text
     gone = images.client.delete(f"/v2/images/{NOWHERE}")
     assert f"Failed to find image {NOWHERE} to delete" in gone.text
+
+
+def test_a_new_image_says_how_data_gets_in(images, cloud):
+    def header() -> str | None:
+        return images.client.post("/v2/images", json={}).headers.get("openstack-image-import-methods")
+
+    assert header() == ",".join(IMPORT_METHODS)
+    settings = msgspec.structs.replace(cloud.settings.image, enabled_import_methods=[])
+    cloud.settings = msgspec.structs.replace(cloud.settings, image=settings)
+    assert header() is None, "an empty header is none"

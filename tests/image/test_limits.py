@@ -42,19 +42,30 @@ def test_images_are_counted(images, register):
 
 
 def test_bytes_are_counted_in_mebibytes(images, register):
-    register("image_size_total", 1)
     images.active(b"x" * (2 << 20))
+    register("image_size_total", 1)
     image = images.create()
     assert images.upload(image["id"], b"data").status_code == 413
     assert images.client.get("/v2/info/usage").json["usage"]["image_size_total"] == {"usage": 2, "limit": 1}
 
 
 def test_staged_bytes_have_a_limit_of_their_own(images, register):
-    register("image_stage_total", 0)
     first, second = images.create(), images.create()
     assert images.upload(first["id"], b"x" * (1 << 20), where="stage").status_code == 204
+    register("image_stage_total", 0)
     assert images.upload(second["id"], b"x", where="stage").status_code == 413
     assert images.upload(second["id"], b"x").status_code == 204
+
+
+@pytest.mark.parametrize(("where", "resource"), [("file", "image_size_total"), ("stage", "image_stage_total")])
+def test_a_size_that_is_known_counts_at_once(images, register, where, resource):
+    register(resource, 2)
+    image = images.create()["id"]
+    answer = images.upload(image, b"x" * (3 << 20), where=where)
+    words = f"Resource {resource} is over limit of 2 due to current usage 0 and delta 3"
+    assert (answer.status_code, words in answer.text) == (413, True), answer.text
+    assert images.files() == set()
+    assert images.upload(image, b"x" * (2 << 20), where=where).status_code == 204
 
 
 def test_uploads_at_once_have_a_limit(images, register):
@@ -65,6 +76,16 @@ def test_uploads_at_once_have_a_limit(images, register):
     assert images.upload(second["id"], b"x").status_code == 413
     images.import_(first["id"], "glance-direct")
     assert images.upload(second["id"], b"x").status_code == 204
+
+
+def test_no_import_is_begun_beyond_the_limit(images, register):
+    images.active(b"x" * (2 << 20))
+    image = images.create()
+    images.upload(image["id"], b"x", where="stage")
+    register("image_size_total", 1)
+    answer = images.import_(image["id"], "glance-direct")
+    assert (answer.status_code, "image_size_total is over limit of 1" in answer.text) == (413, True)
+    assert images.show(image["id"]).json["status"] == "uploading"
 
 
 def test_what_was_staged_must_fit(images, register):
@@ -78,8 +99,8 @@ def test_what_was_staged_must_fit(images, register):
 
 
 def test_what_comes_from_elsewhere_is_staged_as_well(images, register):
-    register("image_stage_total", 0)
     staged, image = images.create(), images.create()
     images.upload(staged["id"], b"x" * (1 << 20), where="stage")
+    register("image_stage_total", 0)
     images.import_(image["id"], "web-download", method={"uri": "http://example.invalid/"})
     assert "image_stage_total is over limit of 0" in images.task(image["id"])["message"]

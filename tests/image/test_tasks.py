@@ -95,3 +95,18 @@ def test_malformed_tasks(images, body):
 
 def test_only_admins_make_tasks(images):
     assert ask(images, as_="member").status_code == 403
+
+
+def test_pages_of_tasks(images):
+    for _ in range(3):
+        assert ask(images).status_code == 201
+    path, seen = "/v2/tasks?limit=2", []
+    while path:
+        page = images.client.get(path, as_="admin").json
+        seen += [task["id"] for task in page["tasks"]]
+        path = page.get("next")
+    assert len(set(seen)) == len(seen) == 3
+    assert images.client.get("/v2/tasks?limit=0", as_="admin").json["tasks"] == []
+    for limit, words in (("-1", "limit param must be positive"), ("x", "limit param must be an integer")):
+        answer = images.client.get(f"/v2/tasks?limit={limit}", as_="admin")
+        assert (answer.status_code, words in answer.text) == (400, True)

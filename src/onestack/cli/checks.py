@@ -172,7 +172,10 @@ def init() -> Check:
 
 def quick(settings: Settings) -> list[Check]:
     """What `up` makes sure of before it touches anything."""
-    return [python(), root(settings), disk(settings), *port(settings), database(settings)]
+    from onestack.cli import image_checks
+
+    found = [python(), root(settings), disk(settings), *port(settings), database(settings)]
+    return [*found, *image_checks.protections(settings)]
 
 
 def every(settings: Settings) -> list[Check]:

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import re
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from onestack.cli import become
@@ -158,60 +159,68 @@ def _person(cloud: Any, given: argparse.Namespace) -> Any:
 
 def _explain(service: Any, rule: str | None, routes: list[Any], person: Any, targets: dict[str, str]) -> bool | None:
     """Print it; whether `person` may, None when nobody was asked about or it depends on whose thing it is."""
-    _head(service, rule, routes)
+    from onestack.core import policy_explain
+
+    print(_bold(rule or f"{routes[0].method} {routes[0].path}") + f"  ({service.name})")
+    facts = [("request", f"{route.method} {route.path}") for route in routes]
     if rule is None:
         open_to_all = all(route.public for route in routes)
-        print("  check     none: " + ("no token is needed" if open_to_all else "any valid token will do"))
+        facts.append(("check", "none: " + ("no token is needed" if open_to_all else "any valid token will do")))
+        _table(facts)
         return True
-    from onestack.core import policy_explain
-
     lines = policy_explain.expansion(service.policy, rule)
-    for line in lines:
-        name = "check" if line.name == rule else line.name
-        print(f"  {name:<9} {line.check}   [{line.source}]")
+    facts += [("check" if line.name == rule else line.name, f"{line.check}   [{line.source}]") for line in lines]
     wanted = policy_explain.keys(lines)
     if wanted:
-        print(f"  looks at  {', '.join(wanted)}")
+        facts.append(("looks at", ", ".join(wanted)))
+    verdict = None
+    if person is not None:
+        verdict, words = _verdict(service.policy, rule, wanted, person, targets)
+        facts += [("who", _described(person)), ("verdict", words)]
+    _table(facts)
     if person is None:
-        _personas(service.policy, rule, wanted)
-        return None
-    return _verdict(service.policy, rule, wanted, person, targets)
+        _table(_personas(service.policy, rule, wanted))
+    return verdict
 
 
-def _head(service: Any, rule: str | None, routes: list[Any]) -> None:
-    print(_bold(rule or f"{routes[0].method} {routes[0].path}") + f"  ({service.name})")
-    for route in routes:
-        print(f"  request   {route.method} {route.path}")
+def _table(rows: Sequence[tuple[str, ...]]) -> None:
+    """Columns as wide as what is in them."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _personas(policy: Any, rule: str, wanted: list[str]) -> None:
+def _personas(policy: Any, rule: str, wanted: list[str]) -> list[tuple[str, ...]]:
     from onestack.core import policy_explain
 
-    print(f"  {'who':<17} {'own':<8} another's")
+    rows: list[tuple[str, ...]] = [("who", "own", "another's")]
     for name, context in policy_explain.personas().items():
         own, other = (
             policy_explain.allows(policy, rule, context, policy_explain.target_of(wanted, whose))
             for whose in (context, None)
         )
-        print(f"  {name:<17} {_word(own):<8} {_word(other)}")
+        rows.append((name, _word(own), _word(other)))
+    return rows
 
 
-def _verdict(policy: Any, rule: str, wanted: list[str], person: Any, targets: dict[str, str]) -> bool | None:
+def _described(person: Any) -> str:
+    place = person.project_name or person.domain_id or ("the system" if person.system else "no scope")
+    return f"{person.user_name} on {place}: {', '.join(person.roles) or 'no role at all'}"
+
+
+def _verdict(
+    policy: Any, rule: str, wanted: list[str], person: Any, targets: dict[str, str]
+) -> tuple[bool | None, str]:  # fmt: skip
     from onestack.core import policy_explain
 
-    place = person.project_name or person.domain_id or ("the system" if person.system else "no scope")
-    print(f"  who       {person.user_name} on {place}: {', '.join(person.roles) or 'no role at all'}")
     if person.scope != "unscoped" and not person.roles:
-        print(f"  verdict   {_word(False)}: without a role there they get no token for it")
-        return False
+        return False, f"{_word(False)}: without a role there they get no token for it"
     own = policy_explain.target_of(wanted, person) | targets
     allowed = policy_explain.allows(policy, rule, person, own)
     if targets or not wanted:
-        print(f"  verdict   {_word(allowed)}")
-        return allowed
+        return allowed, _word(allowed)
     other = policy_explain.allows(policy, rule, person, policy_explain.target_of(wanted, None))
-    print(f"  verdict   {_word(allowed)} for their own, {_word(other)} for another's")
-    return bool(allowed or other)
+    return bool(allowed or other), f"{_word(allowed)} for their own, {_word(other)} for another's"
 
 
 def _word(allowed: bool | None) -> str:

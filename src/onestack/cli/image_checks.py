@@ -1,4 +1,4 @@
-"""What `onestack doctor` looks at in the image service: whether each store can be used as it is configured."""
+"""What `onestack doctor` looks at in the image service: each store, and the file of property protections."""
 
 from __future__ import annotations
 
@@ -20,6 +20,21 @@ def stores(settings: Settings) -> list[Check]:
     every = settings.image.stores.items()
     with ThreadPoolExecutor(len(every)) as pool:
         return list(pool.map(lambda item: _store(settings, *item), every))
+
+
+def protections(settings: Settings) -> list[Check]:
+    """The file of property protections: one that is broken refuses the next start."""
+    if not settings.image.property_protection_file:
+        return []
+    from onestack.config import ConfigError
+    from onestack.image.protections import read
+
+    try:
+        sections = read(settings)
+    except ConfigError as error:
+        return [Check("protections", "bad", f"{error} (the server won't start with it)", "correct that file")]
+    file = settings.path(settings.image.property_protection_file)
+    return [Check("protections", "ok", f"{file}: {len(sections)} sections")]
 
 
 def _store(settings: Settings, name: str, one: ImageStore) -> Check:

@@ -66,6 +66,10 @@ class Policy:
         """The operator's file, if there is one now."""
         return policy_files.find(self._service, self._directory) if self._directory is not None else None
 
+    def knows(self, rule: str) -> bool:
+        """Whether there is such a rule, be it the operator's. One that there isn't may mean the rule `default`."""
+        return rule in self._current().rules
+
     def allows(self, rule: str, context: Context, target: Target) -> bool:
         """Whether `context` may do `rule` to `target` (a flat dict: project_id, user_id …)."""
         credentials = context.credentials()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
 from onestack.core.context import Context
 from onestack.core.errors import Forbidden, NotFound
 from onestack.core.http import Request
-from onestack.image.models import Image, ImageMember
+from onestack.image.models import Image, ImageMember, ImageProperty
 
 
 def missing(image_id: str) -> NotFound:
@@ -35,22 +36,42 @@ def find(session: Session, ctx: Context, image_id: str, *, for_update: bool = Fa
     return image, shared
 
 
-def target(image: Image, ctx: Context, shared: bool) -> dict[str, Any]:
-    """What Glance's rules compare with."""
-    return {
-        "project_id": image.owner,
-        "owner": image.owner,
-        "tenant": image.owner,
-        "visibility": image.visibility,
-        "image_id": image.id,
-        "member_id": ctx.project_id if shared else None,
-    }
+_ATTRIBUTES = frozenset(
+    ("name", "status", "disk_format", "container_format", "size", "virtual_size", "min_disk", "min_ram", "checksum",
+     "os_hash_algo", "os_hash_value", "protected", "os_hidden", "created_at", "updated_at")
+)  # fmt: skip
+
+
+class Target(dict[str, Any]):
+    """What Glance's rules compare with. An operator's rule may ask for any attribute, and for custom properties: those
+    are looked up when one does, where they aren't given, and hide nothing that Glance says itself."""
+
+    def __init__(
+        self, image: Any, ctx: Context, shared: bool, properties: Mapping[str, str] | None = None
+    ) -> None:  # fmt: skip
+        super().__init__(
+            project_id=image.owner, owner=image.owner, tenant=image.owner, visibility=image.visibility, id=image.id,
+            image_id=image.id, member_id=ctx.project_id if shared else None,
+        )  # fmt: skip
+        self._image = image
+        self._properties = properties
+
+    def __missing__(self, name: str) -> Any:
+        if name in _ATTRIBUTES:
+            return getattr(self._image, name)
+        if self._properties is not None:
+            return self._properties[name]
+        session = object_session(self._image)
+        row = None if session is None else session.get(ImageProperty, (self._image.id, name))
+        if row is None:
+            raise KeyError(name)
+        return row.value
 
 
 def load(req: Request, session: Session, image_id: str, rule: str | None = None, *, for_update: bool = False) -> Image:
     """The image, authorized for the route's rule or the one named. Raises NotFound, Forbidden."""
     image, shared = find(session, req.ctx, image_id, for_update=for_update)
-    what = target(image, req.ctx, shared)
+    what = Target(image, req.ctx, shared)
     try:
         req.authorize(what, rule)
     except Forbidden:
@@ -61,6 +82,19 @@ def load(req: Request, session: Session, image_id: str, rule: str | None = None,
     return image
 
 
+def listed(req: Request, rows: Sequence[Any], properties: Mapping[str, Mapping[str, str]]) -> list[Any]:
+    """Those of a list's rows that the operator's rule lets the caller see, too: an image that is shared and not theirs
+    is in it because they are a member. `properties`: the custom ones of each."""
+    mine = req.ctx.project_id
+    return [
+        row
+        for row in rows
+        if req.allows(
+            "get_image", Target(row, req.ctx, row.visibility == "shared" and row.owner != mine, properties[row.id])
+        )
+    ]
+
+
 def find_for_member(
     req: Request, session: Session, image_id: str, *, for_update: bool = False
 ) -> tuple[Image, bool]:  # fmt: skip
@@ -69,7 +103,7 @@ def find_for_member(
         image, shared = find(session, req.ctx, image_id, for_update=for_update)
     except NotFound:
         raise NotFound(f"Image {image_id} not found.") from None
-    if not req.allows("get_image", target(image, req.ctx, shared)):
+    if not req.allows("get_image", Target(image, req.ctx, shared)):
         raise NotFound(f"Image {image_id} not found.")
     return image, shared
 

@@ -23,6 +23,8 @@ class ImageDialect(Dialect):
         message = fault.message
         if fault.kind == "PolicyNotAuthorized":
             message = f"You are not authorized to complete {fault.extra['rule']} action."
+        if fault.extra.get("plain"):
+            return message.encode(), "text/plain; charset=UTF-8"
         title = f"{fault.status} {reason(fault.status)}"
         body = html.escape(message, quote=False) + "<br /><br />\n\n"
         if "application/json" in accept and "text/html" not in accept:

@@ -21,7 +21,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Conflict, Fault, NotFound
 from onestack.core.operations import Operation
-from onestack.image import data, downloads, limits, objects, quotas, reading, store
+from onestack.image import data, downloads, limits, objects, protections, quotas, reading, store
 from onestack.image.drivers.file import FileStore
 from onestack.image.models import Image, ImageProperty, ImageTask
 from onestack.image.store import Digest
@@ -78,7 +78,7 @@ def begin(
     operations.enqueue(
         session, cloud, action="import", object_type="image", object_id=image.id, project_id=ctx.project_id,
         user_id=ctx.user_id, request_id=ctx.request_id,
-        args={"task_id": task.id, "token": sealed, "after_failure": after_failure},
+        args={"task_id": task.id, "token": sealed, "after_failure": after_failure, "roles": ctx.roles},
     )  # fmt: skip
     return task
 
@@ -117,6 +117,9 @@ class Import:
         self.copying = self.method["name"] == "copy-image"
         self.all_must = bool(body.get("all_stores_must_succeed", True))
         self.sealed = str(operation.args.get("token") or "")
+        # Who asked for it: what comes along sets no property that they may not set.
+        roles = list(operation.args.get("roles", ()))
+        self.importer = Context(user_id=operation.user_id or "", project_id=operation.project_id, roles=roles)
 
     def run(self) -> None:
         if self._everywhere():
@@ -209,6 +212,8 @@ class Import:
             image = data.locked(session, self.image_id)
             image.disk_format, image.container_format = values
             for name, value in properties.items():
+                known = session.get(ImageProperty, (self.image_id, name)) is not None
+                protections.require(self.cloud, self.importer, "update" if known else "create", name)
                 set_property(session, self.image_id, name, value)
 
     def _to_store(self, name: str, file: Path, digest: Digest, found: data.Inspected | None) -> None:

@@ -53,21 +53,24 @@ def visible(ctx: Context, visibility: str | None, member_status: str) -> Conditi
     return sa.and_(sa.true(), *terms)
 
 
-def filters(query: list[tuple[str, str]]) -> list[Condition]:
-    """A condition for each parameter that isn't about paging. Raises BadRequest."""
+def filters(query: list[tuple[str, str]], may_read: Callable[[str], bool]) -> list[Condition]:
+    """A condition for each parameter that isn't about paging. Raises BadRequest.
+
+    `may_read`: of the name of a custom property; what the caller may not read can't be found out by asking for it.
+    """
     conditions: list[Condition] = [Image.status != "killed"]
     hidden = False
     for key, value in query:
         if key in _TAKEN:
             continue
         hidden = hidden or key == "os_hidden"
-        conditions.append(_filter(key, value))
+        conditions.append(_filter(key, value, may_read))
     if not hidden:
         conditions.append(Image.os_hidden.is_(False))
     return conditions
 
 
-def _filter(key: str, value: str) -> Condition:
+def _filter(key: str, value: str, may_read: Callable[[str], bool]) -> Condition:
     if key == "tag":
         return Image.id.in_(sa.select(ImageTag.image_id).where(ImageTag.tag == value.strip()))
     if key in _RANGES:
@@ -91,7 +94,11 @@ def _filter(key: str, value: str) -> Condition:
         return getattr(Image, key).is_(_truth(key, value))
     if key == "changes-since":
         raise BadRequest('The "changes-since" filter is no longer available on v2.')
-    has = sa.select(ImageProperty.image_id).where(ImageProperty.name == key, ImageProperty.value == value)
+    return has_property(key, value) if may_read(key) else sa.false()
+
+
+def has_property(name: str, value: str) -> Condition:
+    has = sa.select(ImageProperty.image_id).where(ImageProperty.name == name, ImageProperty.value == value)
     return Image.id.in_(has)
 
 

@@ -36,23 +36,25 @@ def show(req: Request, session: Session, bodies: Sequence[dict[str, Any]]) -> Se
     settings = req.cloud.settings.image
     if not (settings.show_multiple_locations or settings.show_image_direct_url) or not bodies:
         return bodies
-    found: dict[str, list[dict[str, Any]]] = {body["id"]: [] for body in bodies}
-    weights: dict[str, list[int]] = {body["id"]: [] for body in bodies}
-    for image_id, name, key, metadata in fetch(session, _ROWS, ids=list(found)):
-        one = stores(req.cloud).find(name)
-        if one is not None:
-            found[image_id].append({"url": one.url(key), "metadata": {**metadata, "store": name}})
-            weights[image_id].append(one.settings.weight)
+    found = of_images(req.cloud, session, [body["id"] for body in bodies])
     for body in bodies:
-        here = found[body["id"]]
-        if not req.allows("get_image_location", {"project_id": body["owner"]}):
-            here = []
+        told = req.ctx.is_admin or body["status"] != "deactivated"
+        here = found[body["id"]] if told and req.allows("get_image_location", {"project_id": body["owner"]}) else []
         if settings.show_multiple_locations:
             body["locations"] = here
         if settings.show_image_direct_url and here:
-            heavy = max(range(len(here)), key=lambda number: (weights[body["id"]][number], -number))
-            body["direct_url"] = here[heavy]["url"]
+            body["direct_url"] = max(here, key=lambda one: settings.stores[one["metadata"]["store"]].weight)["url"]
     return bodies
+
+
+def of_images(cloud: Cloud, session: Session, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Where the data of each image is, with one query."""
+    found: dict[str, list[dict[str, Any]]] = {image_id: [] for image_id in ids}
+    for image_id, name, key, metadata in fetch(session, _ROWS, ids=ids):
+        one = stores(cloud).find(name)
+        if one is not None:
+            found[image_id].append({"url": one.url(key), "metadata": {**metadata, "store": name}})
+    return found
 
 
 def look(req: Request, changes: Sequence[Any]) -> Found:

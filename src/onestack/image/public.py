@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import Conflict
-from onestack.image import access, metadef_sets, reading, store
+from onestack.image import access, metadef_sets, protections, reading, store
 from onestack.image.models import ImageProperty
 from onestack.wire import ImageSpec
 
@@ -47,8 +47,9 @@ class BootImage(msgspec.Struct, kw_only=True):
         )  # fmt: skip
 
 
-def boot_image(session: Session, ctx: Context, image_id: str) -> BootImage:
-    """Raises NotFound when the caller can't see the image, Conflict when no server can be made from it."""
+def boot_image(cloud: Cloud, session: Session, ctx: Context, image_id: str) -> BootImage:
+    """With the properties that the caller may read. Raises NotFound when the caller can't see the image, Conflict when
+    no server can be made from it."""
     image, _ = access.find(session, ctx, image_id)
     if image.status != "active":
         raise Conflict(f"Image {image.id} is not active.")
@@ -58,13 +59,15 @@ def boot_image(session: Session, ctx: Context, image_id: str) -> BootImage:
             f"container format {image.container_format}."
         )
     query = sa.select(ImageProperty.name, ImageProperty.value).where(ImageProperty.image_id == image.id)
+    properties = {row.name: row.value for row in session.execute(query)}
+    protections.hide(cloud, ctx, [properties])
     size = image.size or 0
     return BootImage(
         id=image.id, name=image.name, owner=image.owner, status=image.status, visibility=image.visibility,
         protected=image.protected, disk_format=image.disk_format or "", container_format=image.container_format or "",
         size=size, virtual_size=image.virtual_size or size, min_disk=image.min_disk, min_ram=image.min_ram,
         os_hash_algo=image.os_hash_algo or store.ALGORITHM, os_hash_value=image.os_hash_value or "",
-        properties={row.name: row.value for row in session.execute(query)}, boot_format=image.boot_format,
+        properties=properties, boot_format=image.boot_format,
         boot_size=size if image.boot_size is None else image.boot_size,
         boot_hash_value=image.boot_hash_value or image.os_hash_value or "",
     )  # fmt: skip

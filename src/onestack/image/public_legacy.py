@@ -16,7 +16,7 @@ from onestack.core import paging
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Forbidden, NotFound
-from onestack.image import access, changes, listing, removal, schema
+from onestack.image import access, changes, listing, protections, removal, schema, views
 from onestack.image.models import Image, ImageProperty
 
 
@@ -39,7 +39,7 @@ _SORTS = [("created_at", "desc"), ("id", "desc")]
 
 
 def images(
-    session: Session, ctx: Context, *, limit: int, marker: str | None = None, name: str | None = None,
+    session: Session, cloud: Cloud, ctx: Context, *, limit: int, marker: str | None = None, name: str | None = None,
     statuses: Sequence[str] | None = None, changed_since: datetime.datetime | None = None, min_ram: int | None = None,
     min_disk: int | None = None, properties: Mapping[str, str] | None = None,
 ) -> list[ListedImage]:  # fmt: skip
@@ -56,8 +56,8 @@ def images(
     if min_disk is not None:
         query = query.where(Image.min_disk >= min_disk)
     for key, value in (properties or {}).items():
-        has = sa.select(ImageProperty.image_id).where(ImageProperty.name == key, ImageProperty.value == value)
-        query = query.where(Image.id.in_(has))
+        known = protections.may(cloud, ctx, "read", key)
+        query = query.where(listing.has_property(key, value) if known else sa.false())
     after = None
     if marker is not None:
         try:
@@ -66,12 +66,12 @@ def images(
             raise BadRequest(f"marker [{marker}] not found") from None
         after = {"created_at": row.created_at, "id": row.id}
     paged = paging.paginate(query, listing.SORT_KEYS, _SORTS, marker=after, limit=limit)
-    return _listed(session, list(session.scalars(paged)))
+    return _listed(session, cloud, ctx, list(session.scalars(paged)))
 
 
-def image(session: Session, ctx: Context, image_id: str) -> ListedImage:
+def image(session: Session, cloud: Cloud, ctx: Context, image_id: str) -> ListedImage:
     """Raises NotFound when the caller can't see it."""
-    return _listed(session, [access.find(session, ctx, image_id)[0]])[0]
+    return _listed(session, cloud, ctx, [access.find(session, ctx, image_id)[0]])[0]
 
 
 def delete(session: Session, cloud: Cloud, ctx: Context, image_id: str) -> None:
@@ -85,26 +85,41 @@ def delete(session: Session, cloud: Cloud, ctx: Context, image_id: str) -> None:
 def set_properties(
     session: Session, cloud: Cloud, ctx: Context, image_id: str, values: Mapping[str, str], *, purge: bool = False
 ) -> dict[str, str]:
-    """Set custom properties, and with `purge` remove all others; what they are then. Raises NotFound, Forbidden (not
-    the caller's, or a name that is taken)."""
+    """Set custom properties, and with `purge` remove all others that the caller knows of; what they are then. Raises
+    NotFound, Forbidden (not the caller's, a name that is taken, or protected)."""
     row = _owned(session, ctx, image_id)
     for name in values:
         changes.protect(name)
         if name in schema.BASE:
             raise Forbidden(f"Attribute '{name}' is reserved.")
-    ours = ImageProperty.name.startswith(schema.RESERVED_NAMESPACE, autoescape=True)
-    gone = sa.delete(ImageProperty).where(ImageProperty.image_id == row.id, ~ours)
-    session.execute(gone if purge else gone.where(ImageProperty.name.in_(list(values))))
+    have = views.properties(session, [row.id])[row.id]
+    gone = {name for name in have if purge and name not in values and _knows(cloud, ctx, name)}
+    for name in gone:
+        protections.require(cloud, ctx, "delete", name)
+    for name in values:
+        if name in have:
+            protections.require(cloud, ctx, "read", name)
+        protections.require(cloud, ctx, "update" if name in have else "create", name)
+    old = sa.delete(ImageProperty).where(ImageProperty.image_id == row.id)
+    session.execute(old.where(ImageProperty.name.in_([*gone, *values])))
     session.add_all(ImageProperty(image_id=row.id, name=name, value=value) for name, value in values.items())
     row.updated_at = cloud.clock.now()
     session.flush()
-    return _listed(session, [row])[0].properties
+    return _listed(session, cloud, ctx, [row])[0].properties
+
+
+def _knows(cloud: Cloud, ctx: Context, name: str) -> bool:
+    """Whether a property is one that the caller can see, and that isn't Glance's own."""
+    return not name.startswith(schema.RESERVED_NAMESPACE) and protections.may(cloud, ctx, "read", name)
 
 
 def remove_property(session: Session, cloud: Cloud, ctx: Context, image_id: str, name: str) -> None:
     """The image has no such property afterwards. Raises NotFound, Forbidden."""
     row = _owned(session, ctx, image_id)
-    session.execute(sa.delete(ImageProperty).where(ImageProperty.image_id == row.id, ImageProperty.name == name))
+    changes.protect(name)
+    if protections.may(cloud, ctx, "read", name):
+        protections.require(cloud, ctx, "delete", name)
+        session.execute(sa.delete(ImageProperty).where(ImageProperty.image_id == row.id, ImageProperty.name == name))
     row.updated_at = cloud.clock.now()
 
 
@@ -115,11 +130,12 @@ def _owned(session: Session, ctx: Context, image_id: str) -> Image:
     return row
 
 
-def _listed(session: Session, rows: Sequence[Image]) -> list[ListedImage]:
+def _listed(session: Session, cloud: Cloud, ctx: Context, rows: Sequence[Image]) -> list[ListedImage]:
     properties: dict[str, dict[str, str]] = {row.id: {} for row in rows}
     query = sa.select(ImageProperty).where(ImageProperty.image_id.in_(list(properties))).order_by(ImageProperty.name)
     for one in session.scalars(query):
         properties[one.image_id][one.name] = one.value
+    protections.hide(cloud, ctx, properties.values())
     return [
         ListedImage(
             id=row.id, name=row.name, owner=row.owner, status=row.status, size=row.size or 0, min_disk=row.min_disk,

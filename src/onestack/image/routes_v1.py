@@ -37,8 +37,10 @@ V1_ROUTES = [
 REGISTRY_ROUTES = [
     Route("GET", "/", images.index, "get_images"),
     Route("GET", "/images", images.index, "get_images"),
-    Route("GET", "/images/detail", images.detail, "get_images"),
+    Route("GET", "/images/detail", registry.detail, "get_images"),
+    Route("POST", "/images", registry.create, "add_image", dict, target="object"),
     Route("GET", _ONE, registry.show, "get_image", target="object"),
+    Route("PUT", _ONE, registry.update, "modify_image", dict, target="object"),
     Route("DELETE", _ONE, registry.delete, "delete_image", target="object"),
     *_members(""),
 ]

@@ -173,6 +173,11 @@ def validate(values: dict[str, Any]) -> None:
         raise BadRequest(f"min_disk and min_ram can't be larger than {MAX_INT}.")
 
 
+def without_null(properties: dict[str, Any]) -> dict[str, str]:
+    """Custom properties that have a value: kernel_id and ramdisk_id may be null, and then the image has none."""
+    return {name: value for name, value in properties.items() if value is not None}
+
+
 def _validate_one(name: str, value: Any, shape: dict[str, Any]) -> None:
     kinds = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
     known = any(isinstance(value, _TYPES[kind]) for kind in kinds)

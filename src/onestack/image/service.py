@@ -11,8 +11,9 @@ from onestack.core.context import Context
 from onestack.core.http import Service
 from onestack.core.operations import Runner
 from onestack.core.policy import Policy, Target
-from onestack.image import cache, imports, location_import, task_import
+from onestack.image import cache, imports, location_import, protections, task_import
 from onestack.image.api.data import GONE
+from onestack.image.api.info import MINORS
 from onestack.image.dialect import ImageDialect
 from onestack.image.objects import Collector
 from onestack.image.policies import POLICIES
@@ -38,6 +39,8 @@ class ImageService(Service):
         inner = super().app(pool)
 
         async def watched(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "http":
+                _versioned(scope)
             if scope["type"] != "http" or scope["method"] not in ("PUT", "POST"):
                 await inner(scope, receive, send)
                 return
@@ -53,7 +56,19 @@ class ImageService(Service):
         return watched
 
 
-_MINOR = re.compile(r"^/v(1\.[01]|2\.\d{1,2})(?=/|$)")
+_MEDIA = b"application/vnd.openstack.images-"
+
+
+def _versioned(scope: Any) -> None:
+    """A client may name the version in its Accept header; then the path has none."""
+    scope["headers"] = [tuple(pair) for pair in scope["headers"]]  # ASGI lets them be what can be read only once
+    for name, value in scope["headers"]:
+        if name == b"accept" and value.startswith(_MEDIA) and scope["path"] != "/versions":
+            scope["path"] = f"/{value[len(_MEDIA) :].decode('latin-1')}{scope['path']}"
+            return
+
+
+_MINOR = re.compile(rf"^/v(1\.[01]|2\.(?:{'|'.join(map(str, MINORS))}))(?=/|$)")
 
 
 def _rewrite(path: str) -> str:
@@ -76,7 +91,9 @@ def build(cloud: Cloud) -> dict[str, ImageService]:
     cloud.runners[("image_cache", "cache")] = Runner(cache.run, cache.failed)
     cloud.workers += [Sweeper(cloud), Collector(cloud)]
     registry = [route for route in ROUTES if route.path not in ("/", "/versions")] + REGISTRY_ROUTES
+    image = ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate)
+    protections.install(cloud, image.policy)
     return {
-        "image": ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate),
+        "image": image,
         "image-registry": ImageService(cloud, "image", ImageDialect(), registry, POLICIES, rewrite=_rewrite),
     }

@@ -88,7 +88,8 @@ def _create(session: Session, cloud: Cloud, operation: Operation, given: Any) ->
     data.require_formats(image)
     session.add(image)
     session.flush()
-    rows = [{"image_id": image.id, "name": name, "value": value} for name, value in properties.items()]
+    kept_properties = schema.without_null(properties)
+    rows = [{"image_id": image.id, "name": name, "value": value} for name, value in kept_properties.items()]
     if rows:
         session.execute(sa.insert(ImageProperty), rows)
     if tags:

@@ -47,23 +47,35 @@ class Source(NamedTuple):
 
 def source(req: Request, values: dict[str, Any]) -> Source | None:
     """What is behind the URL that a request names, if it does; asked before any transaction. Raises BadRequest."""
-    copied, located = req.header("X-Glance-Api-Copy-From"), values.get("location")
-    if copied is not None and located is not None:
+    copied = req.header("X-Glance-Api-Copy-From")
+    if copied is None:
+        return located(req, values["location"]) if "location" in values else None
+    if values.get("location") is not None:
         raise BadRequest("It's invalid to provide multiple image sources.")
-    if copied is None and "location" not in values:
-        return None
-    url = copied if copied is not None else located
+    _check_url(req, copied)
+    return Source(copied)
+
+
+def _check_url(req: Request, url: str) -> None:
     if not url:
         raise BadRequest("External source should not be empty")
-    known = None if copied is not None else stores(req.cloud).of_url(url)
-    scheme, _, _ = url.partition("://")
-    if scheme.lower() not in ("http", "https") or (copied is None and (known is None or known[0].type != "http")):
+    if url.partition("://")[0].lower() not in ("http", "https"):
         raise BadRequest(f"External sources are not supported: '{url}'")
     if not web.allowed(req.cloud.settings.image.import_filter, url):
         raise BadRequest(f"URI for web-download does not pass filtering: {url}")
-    if known is None:
-        return Source(url)
-    req.authorize({"project_id": req.ctx.project_id, "owner": req.ctx.project_id}, "copy_from")
+
+
+def located(req: Request, url: str | None) -> Source:
+    """The place that an image's data is to have and to keep: on the web, where there is a store of that type; its size
+    is asked. Raises BadRequest, Forbidden."""
+    if not url:
+        raise BadRequest("External source should not be empty")
+    known = stores(req.cloud).of_url(url)
+    if known is None or known[0].type != "http":
+        raise BadRequest(f"External sources are not supported: '{url}'")
+    _check_url(req, url)
+    for rule in ("copy_from", "upload_image"):  # who may not have it isn't asked for either
+        req.authorize({"project_id": req.ctx.project_id, "owner": req.ctx.project_id}, rule)
     try:
         size = known[0].size(known[1])
     except StoreError as error:

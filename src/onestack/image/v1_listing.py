@@ -14,8 +14,8 @@ from onestack.core import paging
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
-from onestack.image import access, listing
-from onestack.image.models import Image, ImageProperty
+from onestack.image import access, listing, protections
+from onestack.image.models import Image
 
 _EQUAL = ("name", "status", "container_format", "disk_format")
 _NUMBERS = ("min_ram", "min_disk", "size_min", "size_max")
@@ -24,7 +24,7 @@ _LARGEST = (1 << 63) - 1
 
 def page(req: Request, session: Session) -> list[Any]:
     """Rows of images' columns. Raises BadRequest."""
-    conditions = [_condition(key, value) for key, value in req.query]
+    conditions = [_condition(req, key, value) for key, value in req.query]
     public = _is_public(req)
     conditions.append(_visible(req.ctx, public))
     order = _order(req)
@@ -65,7 +65,7 @@ def _truth(key: str, text: str) -> bool:
     return text.lower() in ("true", "1")
 
 
-def _condition(key: str, value: str) -> sa.ColumnElement[bool] | None:
+def _condition(req: Request, key: str, value: str) -> sa.ColumnElement[bool] | None:
     if key in _EQUAL:
         return _is(getattr(Image, key) == value)
     if key in _NUMBERS:
@@ -80,8 +80,8 @@ def _condition(key: str, value: str) -> sa.ColumnElement[bool] | None:
     if key == "deleted":
         return sa.false() if value.lower() in ("1", "t", "true", "on", "y", "yes") else None
     if key.startswith("property-"):
-        has = sa.select(ImageProperty.image_id).where(ImageProperty.name == key[9:], ImageProperty.value == value)
-        return Image.id.in_(has)
+        known = protections.may(req.cloud, req.ctx, "read", key[9:])
+        return listing.has_property(key[9:], value) if known else sa.false()
     return None
 
 

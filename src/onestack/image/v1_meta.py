@@ -51,10 +51,15 @@ def read(req: Request) -> Meta:
             if key not in _KNOWN:
                 raise BadRequest(f"Bad header: {name}")
             values[key] = _decode(text) or None
-    _numbers(values)
     for key in ("is_public", "deleted", "protected"):
         if key in values:
             values[key] = (values[key] or "").strip().lower() in _TRUE
+    return checked(values, properties)
+
+
+def checked(values: dict[str, Any], properties: dict[str, str]) -> Meta:
+    """Raises BadRequest for what no image can be, Forbidden for properties that are reserved."""
+    _numbers(values)
     _formats(values)
     _lengths(values)
     for name, value in properties.items():
@@ -142,8 +147,13 @@ def columns(values: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _time(moment: Any) -> str:
+def time(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%dT%H:%M:%S.%f"))
+
+
+def status_of(image: Any) -> str:
+    status: str = _STATUSES.get(image.status, image.status)
+    return status
 
 
 def render_brief(image: Any) -> dict[str, Any]:
@@ -155,10 +165,10 @@ def render_brief(image: Any) -> dict[str, Any]:
 def render(image: Any, properties: dict[str, str]) -> dict[str, Any]:
     return {
         **render_brief(image),
-        "status": _STATUSES.get(image.status, image.status), "owner": image.owner,
+        "status": status_of(image), "owner": image.owner,
         "is_public": image.visibility == "public", "protected": image.protected, "min_disk": image.min_disk,
-        "min_ram": image.min_ram, "virtual_size": image.virtual_size, "created_at": _time(image.created_at),
-        "updated_at": _time(image.updated_at), "deleted": False, "deleted_at": None, "properties": properties,
+        "min_ram": image.min_ram, "virtual_size": image.virtual_size, "created_at": time(image.created_at),
+        "updated_at": time(image.updated_at), "deleted": False, "deleted_at": None, "properties": properties,
     }  # fmt: skip
 
 

@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from onestack.core.clock import seconds
 from onestack.core.cloud import Cloud
+from onestack.core.context import Context
 from onestack.core.db import fetch, many
+from onestack.image import protections
 from onestack.image.models import Image, ImageProperty, ImageTag
 from onestack.image.models_stores import ACTIVE, ImageLocation
 
@@ -57,8 +59,8 @@ _STORES = (
 )
 
 
-def render_images(cloud: Cloud, session: Session, images: Sequence[Any]) -> list[dict[str, Any]]:
-    """Three queries, however many images. The store with the largest weight comes first."""
+def render_images(cloud: Cloud, session: Session, ctx: Context, images: Sequence[Any]) -> list[dict[str, Any]]:
+    """Three queries, however many images, as the caller may see them. The store with the largest weight comes first."""
     weights = {name: one.weight for name, one in cloud.settings.image.stores.items()}
     ids = [image.id for image in images]
     tags: dict[str, list[str]] = {image_id: [] for image_id in ids}
@@ -69,10 +71,13 @@ def render_images(cloud: Cloud, session: Session, images: Sequence[Any]) -> list
         for image_id, store in fetch(session, _STORES, ids=ids):
             stores[image_id].append(store)
     custom = properties(session, ids)
-    for names in stores.values():
-        names.sort(key=lambda name: -weights.get(name, 0))
+    protections.hide(cloud, ctx, custom.values())
+    for image in images:
+        if image.status == "deactivated" and not ctx.is_admin:
+            stores[image.id] = []  # where its data is, is the administrators' business until it is active again
+        stores[image.id].sort(key=lambda name: -weights.get(name, 0))
     return [render_image(image, custom[image.id], tags[image.id], stores[image.id]) for image in images]
 
 
-def render_one(cloud: Cloud, session: Session, image: Image) -> dict[str, Any]:
-    return render_images(cloud, session, [image])[0]
+def render_one(cloud: Cloud, session: Session, ctx: Context, image: Image) -> dict[str, Any]:
+    return render_images(cloud, session, ctx, [image])[0]

@@ -83,7 +83,7 @@ def delete_metadata(req: Request, image_id: str, key: str) -> Response:
 def _set(req: Request, image_id: str, values: dict[str, str], *, purge: bool) -> dict[str, str]:
     with req.cloud.db.write() as session:
         try:
-            have = {} if purge else image.image(session, req.ctx, image_id).properties
+            have = {} if purge else image.image(session, req.cloud, req.ctx, image_id).properties
             quotas.check_metadata(session, req.ctx.project_id or "", len({**have, **values}))
             return image.set_properties(session, req.cloud, req.ctx, image_id, values, purge=purge)
         except NotFound:
@@ -93,7 +93,7 @@ def _set(req: Request, image_id: str, values: dict[str, str], *, purge: bool) ->
 def _load(req: Request, image_id: str) -> ListedImage:
     with req.cloud.db.read() as session:
         try:
-            return image.image(session, req.ctx, image_id)
+            return image.image(session, req.cloud, req.ctx, image_id)
         except NotFound:
             raise _missing(image_id) from None
 
@@ -105,7 +105,7 @@ def _missing(image_id: str) -> NotFound:
 def _list(req: Request, *, detail: bool) -> dict[str, Any]:
     size = links.limit(req)
     with req.cloud.db.read() as session:
-        rows = image.images(session, req.ctx, limit=size, marker=req.get("marker"), **_filters(req))
+        rows = image.images(session, req.cloud, req.ctx, limit=size, marker=req.get("marker"), **_filters(req))
     body = {"images": [_render(req, row) if detail else _brief(req, row) for row in rows]}
     last = rows[-1].id if rows else None
     path = "images/detail" if detail else "images"

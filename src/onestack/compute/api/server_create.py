@@ -206,7 +206,7 @@ def boot_from(
 def image_spec(req: Request, session: Session, image_id: str, ram: int, disk: int) -> dict[str, Any]:
     """Raises BadRequest when the image isn't there, isn't active, or needs more than `ram` MiB and `disk` GiB."""
     try:
-        boot = image.boot_image(session, req.ctx, image_id)
+        boot = image.boot_image(req.cloud, session, req.ctx, image_id)
     except NotFound:
         raise BadRequest("Can not find requested image") from None
     except Conflict as error:

@@ -11,6 +11,7 @@ from onestack.core.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    NotFound,
     RangeNotSatisfiable,
     TooLarge,
     UnsupportedMedia,
@@ -25,7 +26,8 @@ GONE = "onestack.client_gone"  # in the ASGI scope: the client went away before 
 _BLOCK = 4 << 20  # bytes that are written and hashed at once; an upload has two such buffers
 _CHUNK = 1 << 20  # bytes that are read and sent at once
 _DRAIN = 64 << 20  # bytes of a refused body that are still read, so that the client gets to see the answer
-_RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
+_RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$", re.ASCII)
+_CONTENT_RANGE = re.compile(r"^bytes (\d{1,18})-(\d{1,18})/(?:\*|\d{1,18})$", re.ASCII)
 
 
 async def upload(req: Request, image_id: str) -> Response:
@@ -36,6 +38,8 @@ async def upload(req: Request, image_id: str) -> Response:
 
 
 async def stage(req: Request, image_id: str) -> Response:
+    if "glance-direct" not in req.cloud.settings.image.enabled_import_methods:
+        raise NotFound("'glance-direct' method is not available at this site.")
     return await _take(req, image_id, "modify_image", "uploading", data.stage)
 
 
@@ -44,11 +48,14 @@ async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: dat
     media = (req.header("Content-Type") or "").split(";")[0].strip().lower()
     if media != "application/octet-stream":
         raise UnsupportedMedia(f"Invalid content type {media or 'None'}")
-    image_id = await req.run(_check, req, image_id, rule, wanted)
+    size = _told_size(req)
+    image_id = await req.run(_check, req, image_id, rule, wanted, size)
     with data.disk_errors():
         staging = await req.run(Staging, req.cloud, image_id)
         try:
             await _receive(req, staging)
+            if size not in (0, staging.size):
+                raise BadRequest(f"Size mismatch: {size} bytes were announced, and {staging.size} came.")
             digest = await req.run(staging.finish)
             name = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name
             await req.run(finish, req.cloud, image_id, staging.path, digest, name)
@@ -60,13 +67,23 @@ async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: dat
     return Response(None, 204)
 
 
-def _check(req: Request, image_id: str, rule: str, wanted: str) -> str:
+def _told_size(req: Request) -> int:
+    """How much data the client says that it has; 0 when it doesn't say. Raises BadRequest."""
+    text = req.header("X-OpenStack-Image-Size")
+    if text is None:
+        return req.falcon.content_length or 0
+    if re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII) is None:
+        raise BadRequest("Invalid or missing image size in request headers.")
+    return int(text)
+
+
+def _check(req: Request, image_id: str, rule: str, wanted: str, size: int) -> str:
     with req.cloud.db.read() as session:
         image = access.load(req, session, image_id, rule)
         data.require_status(image, "queued", wanted)
         data.require_formats(image)
         total = limits.STAGED if wanted == "uploading" else limits.SIZE
-        limits.enforce(session, req.cloud, image.owner, {total: 0, limits.UPLOADING: 1})
+        limits.enforce(session, req.cloud, image.owner, {total: size // limits.MIB, limits.UPLOADING: 1})
         if store.receiving(req.cloud, image.id):
             raise Conflict(f"Image status transition from saving to {wanted} is not allowed")
         return image.id
@@ -122,21 +139,21 @@ async def download(req: Request, image_id: str) -> Response:
         return Response(None, 204)
     image, source = found
     size = image.size or 0
-    text = req.header("Range")
-    first, last = byte_range(text, size)
+    part = _part(req, size)
+    first, last = part or (0, size - 1)
     headers = {"Content-Length": str(last - first + 1)}
     if image.checksum:
         headers["Content-MD5"] = image.checksum
-    if text is not None:
+    if part is not None:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     stream = _chunks(req, await req.run(source.open, req.cloud, first, last))
-    status = 200 if text is None else 206
+    status = 200 if part is None else 206
     return Response(None, status, headers, content_type="application/octet-stream", stream=stream)
 
 
 def _downloadable(req: Request, image_id: str) -> tuple[Image, reading.Source] | None:
     """None when there is no data yet."""
-    prefer = [name for text in req.get_all("prefer") for name in text.split(",") if name]
+    prefer = [name.strip() for text in req.get_all("prefer") for name in text.split(",") if name.strip()]
     with req.cloud.db.read() as session:
         image = access.load(req, session, image_id)
         if image.status == "deactivated" and not req.ctx.is_admin:
@@ -153,22 +170,57 @@ def _downloadable(req: Request, image_id: str) -> tuple[Image, reading.Source] |
     return image, source
 
 
-def byte_range(text: str | None, size: int) -> tuple[int, int]:
-    """First and last byte that a Range header means; one range only. Raises RangeNotSatisfiable."""
-    if text is None:
-        return 0, size - 1
+def _part(req: Request, size: int) -> tuple[int, int] | None:
+    """First and last byte that are asked for; None for all. Older clients ask with the header of answers."""
+    text = req.header("Range")
+    if text is not None:
+        return byte_range(text, size)
+    text = req.header("Content-Range")
+    return None if text is None else content_range(text, size)
+
+
+def byte_range(text: str, size: int) -> tuple[int, int]:
+    """What a Range header means. Raises RangeNotSatisfiable, BadRequest when it means several."""
+    if "," in text:
+        raise BadRequest(
+            "Requests with multiple ranges are not supported in Glance. You may make multiple single-range requests "
+            "instead."
+        )
     match = _RANGE.match(text.strip())
-    if match is not None and (match[1] or match[2]):
-        if match[1]:
-            first, last = int(match[1]), min(int(match[2]), size - 1) if match[2] else size - 1
-        else:
-            first, last = max(size - int(match[2]), 0), size - 1
-        if first <= last:
-            return first, last
-    message = (
-        f"The byte range passed in the 'Range' header did not match any available byte range in the resource: {size}"
+    if match is None or not (match[1] or match[2]):
+        raise _unsatisfiable("Invalid Range header.", size)
+    if match[1]:
+        first, last = int(match[1]), min(int(match[2]), size - 1) if match[2] else size - 1
+    else:
+        first, last = max(size - int(match[2]), 0), size - 1
+    if first >= size:
+        raise _beyond("start", "Range", size)
+    if first > last:
+        raise _unsatisfiable("Invalid Range header.", size)
+    return first, last
+
+
+def content_range(text: str, size: int) -> tuple[int, int]:
+    """What a Content-Range header means in a request. Raises RangeNotSatisfiable."""
+    match = _CONTENT_RANGE.match(text.strip())
+    if match is None or int(match[1]) > int(match[2]):
+        raise _unsatisfiable("Invalid Content-Range header.", size)
+    first, last = int(match[1]), int(match[2])
+    if last >= size:
+        raise _beyond("stop", "Content-Range", size)
+    return first, last
+
+
+def _beyond(which: str, header: str, size: int) -> RangeNotSatisfiable:
+    the = "The stop" if which == "stop" else "Start"
+    return _unsatisfiable(
+        f"Invalid {which} position in {header} header. {the} position MUST be in the inclusive range [0, {size - 1}].",
+        size,
     )
-    raise RangeNotSatisfiable(message, headers={"Content-Range": f"bytes */{size}"})
+
+
+def _unsatisfiable(words: str, size: int) -> RangeNotSatisfiable:
+    return RangeNotSatisfiable(words, headers={"Content-Range": f"bytes */{size}"})
 
 
 async def _chunks(req: Request, data: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import urllib.parse
 from typing import Any
 
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core import paging
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, changes, limits, listing, locations, quotas, removal, schema, views
+from onestack.image import access, changes, limits, listing, locations, protections, quotas, removal, schema, views
 from onestack.image.models import Image, ImageProperty, ImageTag
 from onestack.image.stores import stores
 
@@ -36,6 +37,9 @@ def create(req: Request) -> Response:
     what = {"project_id": values["owner"], "owner": values["owner"], "visibility": values["visibility"]}
     req.authorize(what)
     _may_show(req, values["visibility"], what)
+    for name in body:
+        protections.require(req.cloud, req.ctx, "create", name)
+    body = schema.without_null(body)
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         if session.get(Image, image_id) is not None:
@@ -45,12 +49,14 @@ def create(req: Request) -> Response:
         session.add(image)
         session.flush()
         _add_rows(session, image_id, body, tags)
+        protections.hide(req.cloud, req.ctx, [body])
         (rendered,) = locations.show(req, session, [views.render_image(image, body, tags)])
     headers = {
         "Location": f"{req.base_url}/v2/images/{image_id}",
-        "OpenStack-image-import-methods": ",".join(req.cloud.settings.image.enabled_import_methods),
         "OpenStack-image-store-ids": ",".join(stores(req.cloud).names),
     }
+    if req.cloud.settings.image.enabled_import_methods:
+        headers["OpenStack-image-import-methods"] = ",".join(req.cloud.settings.image.enabled_import_methods)
     return Response(rendered, 201, headers)
 
 
@@ -77,7 +83,7 @@ def _may_show(req: Request, visibility: str, what: dict[str, Any]) -> None:
 def index(req: Request) -> dict[str, Any]:
     limit = listing.limit_of(req.get("limit"))
     order = listing.sorts(req.query)
-    conditions = listing.filters(req.query)
+    conditions = listing.filters(req.query, functools.partial(protections.may, req.cloud, req.ctx, "read"))
     conditions.append(listing.visible(req.ctx, req.get("visibility"), req.get("member_status") or "accepted"))
     query = sa.select(*Image.__table__.columns).where(*conditions)
     with req.cloud.db.read() as session:
@@ -88,12 +94,15 @@ def index(req: Request) -> dict[str, Any]:
             paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
         ).all()  # fmt: skip
         more, rows = len(rows) > limit, rows[:limit]
-        images = locations.show(req, session, views.render_images(req.cloud, session, rows))
+        last = rows[-1].id if rows else ""
+        if req.policy.file is not None:
+            rows = access.listed(req, rows, views.properties(session, [row.id for row in rows]))
+        images = locations.show(req, session, views.render_images(req.cloud, session, req.ctx, rows))
     kept = [(key, value) for key, value in req.query if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
-    if more and rows:
-        body["next"] = "/v2/images?" + urllib.parse.urlencode([*kept, ("marker", rows[-1].id)])
+    if more and last:
+        body["next"] = "/v2/images?" + urllib.parse.urlencode([*kept, ("marker", last)])
     body["schema"] = "/v2/schemas/images"
     return body
 
@@ -109,9 +118,8 @@ def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[st
 
 def show(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return locations.show(
-            req, session, [views.render_one(req.cloud, session, access.load(req, session, image_id))]
-        )[0]
+        image = access.load(req, session, image_id)
+        return locations.show(req, session, [views.render_one(req.cloud, session, req.ctx, image)])[0]
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
@@ -127,14 +135,14 @@ def update(req: Request, image_id: str) -> dict[str, Any]:
             elif change.name in schema.BASE:
                 _change_base(req, session, image, change)
             else:
-                _change_property(session, image, properties, change)
+                _change_property(req, session, image, properties, change)
         if any(change.op != "remove" and change.name not in schema.BASE for change in wanted):
             named = [name for name in properties if not name.startswith(schema.RESERVED_NAMESPACE)]
             quotas.check(req.cloud, "property", len(named))
         if wanted:
             image.updated_at = req.cloud.clock.now()
         session.flush()
-        return locations.show(req, session, [views.render_one(req.cloud, session, image)])[0]
+        return locations.show(req, session, [views.render_one(req.cloud, session, req.ctx, image)])[0]
 
 
 def _change_base(req: Request, session: Session, image: Image, change: changes.Change) -> None:
@@ -158,23 +166,28 @@ def _change_base(req: Request, session: Session, image: Image, change: changes.C
 
 
 def _change_property(
-    session: Session, image: Image, properties: dict[str, ImageProperty], change: changes.Change
+    req: Request, session: Session, image: Image, properties: dict[str, ImageProperty], change: changes.Change
 ) -> None:
-    row = properties.get(change.name)
-    if change.op == "add" and row is not None and change.draft == changes.DRAFT_4:
-        raise Conflict(f"Property {change.name} already present.")
-    if change.op == "add" or row is not None:
-        if change.op == "remove" and row is not None:
-            session.delete(properties.pop(change.name))
-        elif row is not None:
-            row.value = change.value
-        else:
-            row = ImageProperty(image_id=image.id, name=change.name, value=change.value)
-            session.add(row)
-            properties[change.name] = row
-        session.flush()
-        return
-    raise Conflict(f"Property {change.name} does not exist.")
+    """What the caller may not read isn't there, but for overwriting it: who may not read it may not change it."""
+    name, row = change.name, properties.get(change.name)
+    known = row is not None and protections.may(req.cloud, req.ctx, "read", name)
+    if known and change.op == "add" and change.draft == changes.DRAFT_4:
+        raise Conflict(f"Property {name} already present.")
+    if not known and change.op != "add":
+        raise Conflict(f"Property {name} does not exist.")
+    if row is not None and not known:
+        raise Forbidden(f"Attribute '{name}' is reserved.")
+    action = "delete" if change.op == "remove" else "create" if row is None else "update"
+    protections.require(req.cloud, req.ctx, action, name)
+    if change.value is None:  # the schema lets some be null, which is as good as having none
+        if row is not None:
+            session.delete(properties.pop(name))
+    elif row is None:
+        row = properties[name] = ImageProperty(image_id=image.id, name=name, value=change.value)
+        session.add(row)
+    else:
+        row.value = change.value
+    session.flush()
 
 
 def delete(req: Request, image_id: str) -> None:

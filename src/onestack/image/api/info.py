@@ -9,7 +9,8 @@ from onestack.core.http import Request, Response
 from onestack.image import limits, schema
 
 # What the API holds that is served here, by Glance's numbers; the first is the current one.
-_VERSIONS = ("2.17", *(f"2.{minor}" for minor in range(16, -1, -1)))
+MINORS = range(18, -1, -1)
+_VERSIONS = tuple(f"2.{minor}" for minor in MINORS)
 _V1 = ("1.1", "1.0")
 
 

@@ -50,7 +50,7 @@ def show(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
         row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
         if row is None:
             raise _unknown(image_id, member_id)
-        req.authorize(access.target(image, req.ctx, shared))
+        req.authorize(access.Target(image, req.ctx, shared))
         return render_member(row)
 
 
@@ -96,7 +96,7 @@ def _row(req: Request, session: Session, image_id: str, member_id: str) -> Image
     row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
     if row is None:
         raise _unknown(image_id, member_id)
-    own = {**access.target(image, req.ctx, shared), "member_id": member_id}
+    own = {**access.Target(image, req.ctx, shared), "member_id": member_id}
     if not req.allows("modify_member", own):
         raise Forbidden(f"Not allowed to update members for image {image_id}.")
     req.authorize(own)

@@ -8,7 +8,7 @@ from typing import Any
 from onestack.core import operations
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request
-from onestack.image import access, downloads, imports, objects, web
+from onestack.image import access, downloads, imports, limits, objects, web
 from onestack.image.models import Image
 from onestack.image.stores import stores
 
@@ -67,6 +67,7 @@ def start_import(req: Request, image_id: str) -> None:
     name = _checked(req, body)
     known = stores(req.cloud)
     with req.cloud.db.write() as session:
+        limits.enforce(session, req.cloud, req.ctx.project_id, {limits.SIZE: 0})
         rule = "copy_image" if name == "copy-image" else "modify_image"
         image = access.load(req, session, image_id, rule, for_update=True)
         _require(image, name)

@@ -12,7 +12,7 @@ from onestack.core import paging
 from onestack.core.clock import seconds
 from onestack.core.errors import BadRequest, Forbidden, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, listing, task_import
+from onestack.image import access, listing, protections, schema, task_import
 from onestack.image.models import ImageTask
 
 _TYPES = ("import", "api_image_import", "location_import")
@@ -39,7 +39,7 @@ def render_task(row: ImageTask) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
-    limit = min(req.get_int("limit") or listing.DEFAULT_LIMIT, listing.MAXIMUM_LIMIT)
+    limit = listing.limit_of(req.get("limit"))
     query = sa.select(ImageTask)
     status, kind = req.get("status"), req.get("type")
     if status and status not in _STATUSES:
@@ -115,6 +115,8 @@ def _authorize(req: Request, properties: Any) -> None:
     rule = {"public": "publicize_image", "community": "communitize_image"}.get(str(values.get("visibility")))
     if rule is not None:
         req.authorize(what, rule)
+    for name in values.keys() - schema.BASE:
+        protections.require(req.cloud, req.ctx, "create", str(name))
 
 
 def show(req: Request, task_id: str) -> dict[str, Any]:

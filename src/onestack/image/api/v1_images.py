@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
-from onestack.image import access, limits, quotas, v1_data, v1_listing, v1_meta, views
+from onestack.image import access, limits, quotas, v1_data, v1_listing, v1_meta, v1_properties
 from onestack.image.api import data, images
-from onestack.image.models import Image, ImageProperty
+from onestack.image.models import Image
 from onestack.image.v1_meta import Meta
 
 PATH = "/v1/images"
@@ -25,11 +25,6 @@ def find(req: Request, session: Session, image_id: str, rule: str | None = None,
         raise NotFound(f"Image with identifier {image_id} not found") from None
 
 
-def properties_of(session: Session, image_id: str) -> dict[str, str]:
-    query = sa.select(ImageProperty.name, ImageProperty.value).where(ImageProperty.image_id == image_id)
-    return {row.name: row.value for row in session.execute(query)}
-
-
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         return {"images": [v1_meta.render_brief(row) for row in v1_listing.page(req, session)]}
@@ -38,7 +33,7 @@ def index(req: Request) -> dict[str, Any]:
 def detail(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         rows = v1_listing.page(req, session)
-        properties = views.properties(session, [row.id for row in rows])
+        properties = v1_properties.shown_of_all(req, session, [row.id for row in rows])
         return {"images": [v1_meta.render(row, properties[row.id]) for row in rows]}
 
 
@@ -51,7 +46,7 @@ def head_detail(req: Request) -> None:
 def meta(req: Request, image_id: str) -> Response:
     with req.cloud.db.read() as session:
         image = find(req, session, image_id)
-        return Response(None, 200, v1_meta.headers(image, properties_of(session, image.id)))
+        return Response(None, 200, v1_meta.headers(image, v1_properties.shown(req, session, image.id)))
 
 
 async def show(req: Request, image_id: str) -> Response:
@@ -70,7 +65,7 @@ def _active(req: Request, image_id: str) -> tuple[Image, dict[str, str]]:
             raise Forbidden(f"Image {image_id} is deactivated")
         if image.status != "active":
             raise NotFound(f"Image {image_id} is not active")
-        return image, v1_meta.headers(image, properties_of(session, image.id))
+        return image, v1_meta.headers(image, v1_properties.shown(req, session, image.id))
 
 
 def has_body(req: Request) -> bool:
@@ -82,7 +77,7 @@ def has_body(req: Request) -> bool:
 async def create(req: Request) -> Response:
     given, source, receiving = await req.run(_wanted, req)
     receiving = receiving or (source is None and _is_empty(given))
-    image_id = await req.run(_reserve, req, given, source, receiving)
+    image_id = await req.run(register, req, given, source, receiving)
     if receiving:
         await _receive(req, image_id, given)
     return await req.run(_answer, req, image_id, 201)
@@ -120,7 +115,8 @@ def _mismatch(name: str, supplied: Any, actual: Any) -> BadRequest:
     )
 
 
-def _reserve(req: Request, given: Meta, source: v1_data.Source | None, receiving: bool) -> str:
+def register(req: Request, given: Meta, source: v1_data.Source | None, receiving: bool = False) -> str:
+    """A new image; its id. `receiving`: its data comes next."""
     values = given.values
     owner = values.get("owner") if req.ctx.is_admin and values.get("owner") else req.ctx.project_id
     what = {"project_id": owner, "owner": owner, "visibility": "public" if values.get("is_public") else "shared"}
@@ -128,6 +124,7 @@ def _reserve(req: Request, given: Meta, source: v1_data.Source | None, receiving
     _authorize_rest(req, what, values, source, receiving)
     if source is not None or receiving:
         _require_formats(values)
+    v1_properties.check_new(req, given.properties)
     quotas.check(req.cloud, "property", len(given.properties))
     now = req.cloud.clock.now()
     image_id = values.get("id") or req.cloud.ids.uuid()
@@ -142,7 +139,7 @@ def _reserve(req: Request, given: Meta, source: v1_data.Source | None, receiving
         )  # fmt: skip
         session.add(image)
         session.flush()
-        _set_properties(session, image_id, given.properties)
+        v1_properties.add(session, image_id, given.properties)
         if source is not None:
             v1_data.start(req, session, image, source)
     return image_id
@@ -163,12 +160,6 @@ def _require_formats(values: dict[str, Any], image: Image | None = None) -> None
     for name, word in (("disk_format", "Disk"), ("container_format", "Container")):
         if not (values.get(name) or (image is not None and getattr(image, name))):
             raise BadRequest(f"{word} format is not specified.")
-
-
-def _set_properties(session: Session, image_id: str, properties: dict[str, str]) -> None:
-    if properties:
-        rows = [{"image_id": image_id, "name": name, "value": value} for name, value in properties.items()]
-        session.execute(sa.insert(ImageProperty), rows)
 
 
 async def _receive(req: Request, image_id: str, given: Meta) -> None:
@@ -196,7 +187,7 @@ def _answer(req: Request, image_id: str, status: int) -> Response:
         image = session.get(Image, image_id)
         if image is None:
             raise NotFound(f"Image with identifier {image_id} not found")
-        shown = v1_meta.render(image, properties_of(session, image_id))
+        shown = v1_meta.render(image, v1_properties.shown(req, session, image_id))
     headers = v1_meta.etag(image)
     if status == 201:
         headers["Location"] = f"{PATH}/{image_id}"
@@ -205,17 +196,26 @@ def _answer(req: Request, image_id: str, status: int) -> Response:
 
 async def update(req: Request, image_id: str) -> Response:
     given, source, receiving = await req.run(_wanted, req)
-    image_id = await req.run(_change, req, image_id, given, source, receiving)
+    purge = not receiving and (
+        req.header("X-Glance-Registry-Purge-Props", "true") or ""
+    ).strip().lower() in ("1", "t", "true", "on", "y", "yes")  # fmt: skip
+    image_id = await req.run(functools.partial(change, req, image_id, given, source, receiving, purge=purge))
     if receiving:
         await _receive(req, image_id, given)
     return await req.run(_answer, req, image_id, 200)
 
 
-def _change(req: Request, image_id: str, given: Meta, source: v1_data.Source | None, receiving: bool) -> str:
+def change(
+    req: Request, image_id: str, given: Meta, source: v1_data.Source | None, receiving: bool = False, *, purge: bool,
+    from_state: str | None = None,
+) -> str:  # fmt: skip
+    """The image becomes what is given; its id. `from_state`: the only status that it may have now."""
     values = given.values
     with req.cloud.db.write() as session:
         image = find(req, session, image_id, "modify_image", for_update=True)
-        what = access.target(image, req.ctx, False)
+        if from_state is not None and v1_meta.status_of(image) != from_state:
+            raise Conflict("Image operation conflicts", extra={"plain": True})
+        what = access.Target(image, req.ctx, False)
         _authorize_rest(req, what, values, source, receiving)
         _immutable(req, image, values)
         if receiving and image.status != "queued":
@@ -224,12 +224,8 @@ def _change(req: Request, image_id: str, given: Meta, source: v1_data.Source | N
             raise BadRequest("Attempted to update Location field for an image not in queued status.")
         if receiving or source is not None:
             _require_formats(values, image)
-        purge = not receiving and (
-            req.header("X-Glance-Registry-Purge-Props", "true") or ""
-        ).strip().lower() in ("1", "t", "true", "on", "y", "yes")  # fmt: skip
-        before = set() if purge else set(properties_of(session, image.id))
-        quotas.check(req.cloud, "property", len(before | set(given.properties)))
-        _apply(req, session, image, given, purge)
+        v1_properties.change(req, session, image.id, given.properties, purge=purge)
+        _apply(req, image, given)
         if source is not None:
             v1_data.start(req, session, image, source)
         return image.id
@@ -243,12 +239,12 @@ def _immutable(req: Request, image: Image, values: dict[str, Any]) -> None:
     for name in fixed:
         if name in values and values[name] != getattr(image, name):
             raise Forbidden(f"Forbidden to modify '{name}' of {image.status} image.")
-    for name in ("status", "id"):
-        if name in values and values[name] != getattr(image, name):
+    for name, value in (("status", v1_meta.status_of(image)), ("id", image.id)):
+        if name in values and values[name] != value:
             raise Forbidden(f"Forbidden to modify '{name}' of image.")
 
 
-def _apply(req: Request, session: Session, image: Image, given: Meta, purge: bool) -> None:
+def _apply(req: Request, image: Image, given: Meta) -> None:
     kept = v1_meta.columns(given.values)
     if image.visibility != "public" and kept.get("visibility") == "shared":
         kept.pop("visibility")  # private, shared and community are all "not public"
@@ -258,9 +254,6 @@ def _apply(req: Request, session: Session, image: Image, given: Meta, purge: boo
         kept["size"] = given.values["size"]
     for name, value in kept.items():
         setattr(image, name, value)
-    old = sa.delete(ImageProperty).where(ImageProperty.image_id == image.id)
-    session.execute(old if purge else old.where(ImageProperty.name.in_(given.properties)))
-    _set_properties(session, image.id, given.properties)
     image.updated_at = req.cloud.clock.now()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest, NotFound
+from onestack.core.errors import BadRequest, Forbidden, NotFound
 from onestack.core.http import Request, Response
 from onestack.image import quotas
 from onestack.image.api import v1_images
@@ -45,7 +45,8 @@ def _sharable(req: Request, session: Session, image_id: str, rule: str) -> Image
         if mine is not None and mine.can_share:
             what["project_id"] = req.ctx.project_id
     if not req.allows(rule, what):
-        raise NotFound("No permission to share that image")
+        refused = NotFound if req.route.path.startswith("/v1/") else Forbidden  # the registry says so, the API doesn't
+        raise refused("No permission to share that image")
     req.authorize(what, rule)
     return image
 
