@@ -51,9 +51,9 @@ class Images:
         return [image["name"] for image in answer.json["images"]]
 
     def files(self) -> set[str]:
-        """Names below the folder of images, without the two digits that the store puts before them."""
+        """Names below the folder of images but the node's, without the two digits that the store puts before them."""
         found = (str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file())
-        return {re.sub("^[0-9a-f]{2}/", "", name) for name in found}
+        return {re.sub("^[0-9a-f]{2}/", "", name) for name in found} - {"node"}
 
     def work(self) -> None:
         """Everything that is owed is done."""

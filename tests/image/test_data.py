@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from onestack.core.errors import Conflict, NotFound
-from onestack.image import public, store
+from onestack.image import public, store, sweep
 from onestack.image.models import Image
 from tests.conftest import PERSONAS
 from tests.image.conftest import BYTES
@@ -223,7 +223,7 @@ def test_what_a_crash_leaves_behind_is_swept(images, cloud):
     (folder / "staging" / f"{orphan}.0123").write_bytes(b"half")
     (folder / "notes.txt").write_text("not ours")
     being_written = store.Staging(cloud, orphan)
-    assert len(store.sweep(cloud)) == 2
+    assert len(sweep.everything(cloud)) == 2
     assert images.files() == {
         image["id"], "notes.txt", f"staging/{waiting['id']}.staged", f"staging/{being_written.path.name}"
     }  # fmt: skip

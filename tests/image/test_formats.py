@@ -54,6 +54,15 @@ def test_iso(tmp_path):
     assert formats.check(path, "iso") == formats.check(path, "raw") == path.stat().st_size
 
 
+def test_udf_without_iso9660(tmp_path):
+    path = tmp_path / "udf"
+    for names in (b"BEA01", b"NSR03"), (b"NSR02", b"TEA01"):
+        path.write_bytes(bytes(0x8000) + b"".join(b"\0" + name + b"\1" + bytes(2041) for name in names))
+        assert formats.check(path, "iso") == formats.check(path, "raw") == path.stat().st_size
+    path.write_bytes(bytes(0x8000) + b"\0BEA01\1" + bytes(4096))
+    assert formats.inspect(path).format == "raw"
+
+
 @needs_qemu
 def test_qcow2_that_points_elsewhere_is_refused(tmp_path):
     backing = make(tmp_path / "b", "qcow2", "-u", "-b", "/etc/passwd", "-F", "raw")

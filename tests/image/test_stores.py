@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from onestack import config
 from onestack.core import operations
-from onestack.image import data, expiry, imports, objects, public, service, store
+from onestack.image import data, expiry, imports, objects, public, service, sweep
 from onestack.image.models_stores import ImageLocation
 from onestack.image.stores import make
 from tests.image.conftest import Images
@@ -175,7 +175,7 @@ def test_a_killed_import_converges(several, cloud, monkeypatch, where, times):
         session.execute(sa.update(operations.Operation).values(state="queued", lease_owner=None, lease_until=None))
         session.execute(sa.update(ImageLocation).where(ImageLocation.status == "writing").values(writer="gone:1:1"))
     monkeypatch.setattr(operations, "is_dead", lambda owner: True)
-    store.sweep(cloud)
+    sweep.everything(cloud)
     objects.recover(cloud)
     objects.collect(cloud)
     several.work()

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from onestack.core import operations
-from onestack.image import objects, public, service, store
+from onestack.image import objects, public, service, sweep
 from tests.conftest import PROJECT
 from tests.image.conftest import Images
 from tests.server.test_schema import migrate
@@ -47,7 +47,7 @@ def old(cloud, client_of, empty_database):
     (folder / f"{CONVERTED}.boot").write_bytes(BOOT)
     migrate(cloud.db, "head")
     client = client_of(service.build(cloud)["image"])
-    assert store.sweep(cloud) == []
+    assert sweep.everything(cloud) == []
     return Images(client, folder, operations.Workers(cloud, cloud.runners))
 
 

@@ -27,6 +27,8 @@ ACTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+SECOND = "image-remote"  # the service type of another node's image service
+
 # What Tempest must know when the rules for passwords are to be tested.
 COMPLIANCE = ("lockout_failure_attempts", "lockout_duration", "unique_last_password_count", "minimum_password_age")
 
@@ -74,11 +76,35 @@ def actions(cloud: Cloud) -> Iterator[tuple[str, str]]:
         yield feature, str(answer.status == 404).lower()
 
 
+def second_images(cloud: Cloud, url: str) -> str:
+    """The service type under which the catalog has the image service of another node, at `url`; "" without one."""
+    if not url:
+        return ""
+    found = cloud.find(f"services?type={SECOND}")["services"]
+    if not found:
+        body = {"service": {"type": SECOND, "name": "glance-remote"}}
+        found = [json.loads(cloud.call("POST", f"{cloud.identity}/services", body).body)["service"]]
+    service = found[0]["id"]
+    endpoints = cloud.find(f"endpoints?service_id={service}&interface=public")["endpoints"]
+    body = {"endpoint": {"url": url, "service_id": service, "interface": "public", "region_id": region(cloud)}}
+    if not endpoints:
+        answer = cloud.call("POST", f"{cloud.identity}/endpoints", body)
+    else:
+        answer = cloud.call("PATCH", f"{cloud.identity}/endpoints/{endpoints[0]['id']}", body)
+    if answer.status not in (200, 201):
+        raise SystemExit(f"{url} can't be put into the catalog: {answer.status} {answer.body[:200]!r}")
+    return SECOND
+
+
+def region(cloud: Cloud) -> str:
+    return cloud.environment.get("OS_REGION_NAME", "RegionOne")
+
+
 def configuration(
-    cloud: Cloud, settings: dict[str, Any], place: Path, web: str, *, legacy: bool
+    cloud: Cloud, settings: dict[str, Any], place: Path, images: dict[str, str], *, legacy: bool
 ) -> configparser.RawConfigParser:
-    """`settings` is the cloud's onestack.toml; `web` the URL of an image on a web server, "" when the cloud may not go
-    there. `legacy`: for the Tempest that still knows Identity v2.0 and Image v1."""
+    """`settings` is the cloud's onestack.toml; `images` what else is to be said of the image service. `legacy`: for the
+    Tempest that still knows Identity v2.0 and Image v1."""
     image, alternative = two_images(cloud)
     flavor, second = two_flavors(cloud)
     hosts = cloud.get("compute", "/os-hypervisors/detail")["hypervisors"]
@@ -103,7 +129,7 @@ def configuration(
         },
         "identity": {
             "uri_v3": cloud.identity, "auth_version": "v3", "v3_endpoint_type": "public",
-            "region": cloud.environment.get("OS_REGION_NAME", "RegionOne"), "uri": f"{cloud.root}/v2.0",
+            "region": region(cloud), "uri": f"{cloud.root}/v2.0",
             **{f"user_{name}": str(rules[name]) for name in COMPLIANCE if name in rules},
         },
         "identity-feature-enabled": {
@@ -120,7 +146,7 @@ def configuration(
         "compute-feature-enabled": features,
         "volume-feature-enabled": {"enable_volume_image_dep_tests": snapshots},
         "validation": {"run_validation": "false"},
-        "image": {"http_image": web, "http_qcow2_image": web, "image_caching_enabled": str(cached).lower()},
+        "image": {"image_caching_enabled": str(cached).lower(), **images},
         "image-feature-enabled": {
             "api_v1": str(legacy).lower(), "import_image": "true", "os_glance_reserved": "true",
             **image_features(settings.get("image", {})),

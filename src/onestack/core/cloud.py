@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from onestack.config import Settings
+from onestack.core import node
 from onestack.core.clock import Clock, Ids
 from onestack.core.context import Context
 from onestack.core.db import Database
@@ -47,3 +49,8 @@ class Cloud:
     # (object_type, action) → operations.Runner, and other loops. Services add to both in `build`.
     runners: dict[tuple[str, str], Any] = field(default_factory=dict)
     workers: list[Worker] = field(default_factory=list)
+
+    @cached_property
+    def node(self) -> str:
+        """Which of the machines that share the database this one is."""
+        return node.name(self.settings)

@@ -1,7 +1,8 @@
 """Durable work. One row is the queue entry, the audit trail and the body of os-instance-actions, all in one.
 
 A handler writes the row in the transaction that changes the object. A worker of the server claims it under a lease
-and runs its function from the start; each step ensures its effect, so running again after a crash is safe. Work of a
+and runs its function from the start; each step ensures its effect, so running again after a crash is safe. Work on a
+file that one of several nodes has (node.py) carries that node's name, and waits for it. Work of a
 hypervisor is not claimed here: the row carries the host, the agent sees it in the object's spec and reports on it.
 There is at most one unfinished operation for an object.
 """
@@ -50,6 +51,7 @@ class Operation(Base):
     request_id: Mapped[str] = mapped_column(sa.String(64), default="")
     args: Mapped[Any] = mapped_column(Json, default=dict)
     host: Mapped[str | None] = mapped_column(sa.String(255))  # None: the server's own work
+    node: Mapped[str | None] = mapped_column(sa.String(64))  # whose servers alone can do it; None: any server's
     state: Mapped[str] = mapped_column(sa.String(16), default=QUEUED)
     stage: Mapped[str] = mapped_column(sa.String(64), default="")  # task_state shows it
     attempts: Mapped[int] = mapped_column(default=0)
@@ -96,14 +98,15 @@ def enqueue(
     request_id: str = "",
     args: dict[str, Any] | None = None,
     host: str | None = None,
+    node: str | None = None,
     stage: str = "",
 ) -> Operation:
     """Owe a piece of work. The caller has made sure (`unfinished`) that the object has none, in this transaction."""
     now = cloud.clock.now()
     operation = Operation(
         id=cloud.ids.uuid(), action=action, object_type=object_type, object_id=object_id, project_id=project_id,
-        user_id=user_id, request_id=request_id, args=args or {}, host=host, stage=stage, state=QUEUED, attempts=0,
-        created_at=now, updated_at=now,
+        user_id=user_id, request_id=request_id, args=args or {}, host=host, node=node, stage=stage, state=QUEUED,
+        attempts=0, created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(operation)
     if host is None:
@@ -125,6 +128,19 @@ def finish(session: Session, cloud: Cloud, operation: Operation, *, error: str |
     operation.message = error
     operation.finished_at = operation.updated_at = now
     operation.lease_owner = operation.lease_until = None
+
+
+def withdraw(session: Session, cloud: Cloud, object_id: str, error: str) -> bool:
+    """What is owed for an object is owed no more, unless somebody is at it: who is finds out by itself."""
+    query = sa.select(Operation).where(Operation.object_id == object_id, Operation.finished_at.is_(None))
+    operation = session.scalars(query.with_for_update()).first()
+    if operation is None:
+        return False
+    leased = operation.lease_until is not None and operation.lease_until >= cloud.clock.now()
+    if operation.state == RUNNING and leased:
+        return False
+    finish(session, cloud, operation, error=error)
+    return True
 
 
 def hand_over(session: Session, cloud: Cloud, operation: Operation, host: str, stage: str) -> None:
@@ -257,9 +273,10 @@ class Workers:
             sa.and_(Operation.state == RUNNING, Operation.lease_until < now),
         )
         kinds = sa.tuple_(Operation.object_type, Operation.action).in_(list(self.runners))
+        ours = sa.or_(Operation.node.is_(None), Operation.node == self.cloud.node)
         query = (
             sa.select(Operation.id, Operation.object_type, Operation.action)
-            .where(Operation.finished_at.is_(None), Operation.host.is_(None), free, kinds)
+            .where(Operation.finished_at.is_(None), Operation.host.is_(None), ours, free, kinds)
             .order_by(Operation.created_at)
             .limit(1)
         )

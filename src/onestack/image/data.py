@@ -165,7 +165,7 @@ def _become_active(cloud: Cloud, image: Image, found: Inspected, digest: Digest)
     image.boot_format = found.boot_format
     image.boot_size = found.boot_size
     image.boot_hash_value = found.boot_hash_value
-    image.staged = None
+    image.staged = image.staged_on = None
     image.updated_at = cloud.clock.now()
 
 
@@ -178,6 +178,7 @@ def stage(cloud: Cloud, image_id: str, file: Path, digest: Digest, _store_name: 
         image.status = "uploading"
         image.size = digest.size
         image.staged = {"size": digest.size, "checksum": digest.checksum, "os_hash_value": digest.os_hash_value}
+        image.staged_on = cloud.node
         image.updated_at = cloud.clock.now()
         store.move(file, store.staged_path(cloud, image_id))
 

@@ -7,7 +7,7 @@ and files that have two formats at once. Where QEMU is laxer than a format's des
 would find. It stands on Python's library alone, because it runs in a sandbox (inspection.py).
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
-Specification", ECMA-119 for ISO 9660, and the header of VirtualBox's VDI as QEMU reads it.
+Specification", ECMA-119 for ISO 9660, ECMA-167 (part 2) for UDF, and the header of VirtualBox's VDI as QEMU reads it.
 """
 
 from __future__ import annotations
@@ -146,6 +146,7 @@ def _qcow2_extensions(data: bytes) -> None:
 _VMDK_TYPES = ("monolithicSparse", "streamOptimized")
 _VMDK_READ_BY_QEMU = 20 * _SECTOR  # bytes after the header in which QEMU looks for a parent, whatever the header says
 _VMDK_AT_END = (1 << 64) - 1  # instead of the grain directory's place: the header is repeated at the end
+_VMDK_FOOTER = 3  # the kind of marker that is before it
 _EXTENT = re.compile(rb'[ \t]*(RW|RDONLY|NOACCESS)[ \t]+(\d+)[ \t]+(\w+)(?:[ \t]+"([^"]*)")?')
 
 
@@ -158,14 +159,26 @@ def _vmdk(handle: BinaryIO, size: int) -> int:
     if where != 1 or not length or length * _SECTOR > _DESCRIPTOR_LIMIT or (where + length) * _SECTOR > size:
         raise Unsafe("The vmdk image has no usable descriptor")
     if struct.unpack("<Q", header[56:64])[0] == _VMDK_AT_END:
-        last = _at(handle, max(-(-size // _SECTOR) * _SECTOR - 2 * _SECTOR, 0), _SECTOR)
-        if len(last) < _SECTOR or last[:4] != b"KDMV" or last[12:20] != header[12:20]:
-            raise Unsafe("The vmdk image says different things at its beginning and at its end")
+        _vmdk_footer_is_safe(header, _at(handle, max(-(-size // _SECTOR) * _SECTOR - 3 * _SECTOR, 0), 3 * _SECTOR))
     text = _at(handle, _SECTOR, max(length * _SECTOR, _VMDK_READ_BY_QEMU))
     if b"parentFileNameHint" in text:
         raise Unsafe("The vmdk image has a parent")
     _vmdk_descriptor_is_safe(text[: length * _SECTOR].split(b"\0", 1)[0])
     return int(capacity) * _SECTOR
+
+
+def _vmdk_footer_is_safe(header: bytes, end: bytes) -> None:
+    """The last three sectors are a marker, the header that QEMU will believe, and the end of the stream. It may differ
+    from the first header in where the grains are, but not in the disk's size and where the descriptor is."""
+    _need(end, 2 * _SECTOR + 1, "vmdk")
+    marker, footer = end[:_SECTOR], end[_SECTOR : 2 * _SECTOR]
+    whole = struct.unpack_from("<II", marker, 8) == (0, _VMDK_FOOTER) and footer[:4] == b"KDMV"
+    if not whole or any(end[2 * _SECTOR : 2 * _SECTOR + 16]):
+        raise Unsafe("The vmdk image has no usable header at its end")
+    if footer[12:20] != header[12:20] or footer[28:44] != header[28:44]:
+        raise Unsafe("The vmdk image says different things at its beginning and at its end")
+    if struct.unpack("<Q", footer[56:64])[0] == _VMDK_AT_END:
+        raise Unsafe("The vmdk image has no usable header at its end")
 
 
 def _vmdk_descriptor_is_safe(descriptor: bytes) -> None:
@@ -253,6 +266,16 @@ def _vmdk_descriptor(handle: BinaryIO, _size: int) -> bool:
     return False
 
 
+_VOLUME, _DESCRIPTOR = 0x8001, 2048  # where the names of volume descriptors begin, and how far apart they are
+_UDF = (b"NSR02", b"NSR03")
+
+
+def _is_iso(handle: BinaryIO, _size: int) -> bool:
+    """ISO 9660, or UDF without it: there a descriptor that only says that it begins may come first."""
+    first, second = (_at(handle, _VOLUME + number * _DESCRIPTOR, 5) for number in range(2))
+    return first == b"CD001" or first in _UDF or (first == b"BEA01" and second in _UDF)
+
+
 _FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, int], int]], ...] = (
     ("qcow2", _starts(b"QFI\xfb"), _qcow2),
     ("vmdk", _starts(b"KDMV"), _vmdk),
@@ -263,7 +286,7 @@ _FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, 
     ("qed", _starts(b"QED\0"), _qed),
     ("ploop", _starts(b"WithoutFreeSpace"), _whole),
     ("ploop", _starts(b"WithouFreSpacExt"), _whole),
-    ("iso", _starts(b"CD001", 0x8001), _whole),
+    ("iso", _is_iso, _whole),
     ("vhd", _is_vhd, _vhd),
 )
 _NAMES = frozenset(name for name, _, _ in _FORMATS)

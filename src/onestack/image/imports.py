@@ -2,7 +2,8 @@
 
 The operation is the lock: an image has at most one that isn't finished. It runs from the start after a crash. What it
 did before is looked at first: data that lies staged is not fetched again, a store that has the image is not given it
-twice, and an object that was half written is doomed (objects.py). The image's task says what became of it.
+twice, and an object that was half written is doomed (objects.py). The image's task says what became of it. Staged
+data is imported by the node that has it, whichever is asked.
 
 Source of states, properties and words: Glance's API reference, "Interoperable image import".
 """
@@ -71,13 +72,18 @@ def begin(
     if body["method"]["name"] != "copy-image":
         image.status = "importing"
         objects.give_up(session, cloud, objects.of_image(session, image.id))
+    node = image.staged_on if body["method"]["name"] == "glance-direct" else None
+    if node is not None:
+        # Which one that is, is for the operator alone.
+        task.message = "The import is done by the node that has the staged data."
+        log.info("image %s is imported by the node %s", image.id, node)
     set_property(session, image.id, LOCK, task.id)
     change_stores(session, image.id, IMPORTING, add=stores)
     change_stores(session, image.id, FAILED, remove=stores)
     image.updated_at = cloud.clock.now()
     operations.enqueue(
         session, cloud, action="import", object_type="image", object_id=image.id, project_id=ctx.project_id,
-        user_id=ctx.user_id, request_id=ctx.request_id,
+        user_id=ctx.user_id, request_id=ctx.request_id, node=node,
         args={"task_id": task.id, "token": sealed, "after_failure": after_failure, "roles": ctx.roles},
     )  # fmt: skip
     return task
@@ -176,7 +182,8 @@ class Import:
             image = session.get(Image, self.image_id)
             if image is None:
                 raise NotFound(f"No image found with ID {self.image_id}")
-            known = Digest(**image.staged) if image.staged else None
+            here = image.staged_on in (None, self.cloud.node)
+            known = Digest(**image.staged) if image.staged and here else None
         if known is None or not file.is_file() or file.stat().st_size != known.size:
             return None
         return known
@@ -202,6 +209,7 @@ class Import:
             image.staged = {
                 "size": digest.size, "checksum": digest.checksum, "os_hash_value": digest.os_hash_value,
             }  # fmt: skip
+            image.staged_on = self.cloud.node
             if self.copying and digest.os_hash_value != image.os_hash_value and image.os_hash_value is not None:
                 raise Refused("The data of the image are not those that were uploaded.")
         return digest
@@ -251,10 +259,10 @@ class Import:
     def _adopt(self, session: Session, image: Image, found: data.Inspected, digest: Digest, last: bool) -> None:
         if image.status == "active":
             return
-        staged = image.staged
+        staged = image.staged, image.staged_on
         boot = found if found.boot_file is not None and found.boot_file.exists() else found._replace(boot_file=None)
         data.adopt(self.cloud, session, image, boot, digest)
-        image.staged = staged  # until all is done
+        image.staged, image.staged_on = staged  # until all is done
         if self.all_must and not last:
             image.status = "importing"
 
@@ -263,7 +271,7 @@ class Import:
             image = data.locked(session, self.image_id)
             if not self.copying:
                 image.status = "active"
-            image.staged = None
+            image.staged = image.staged_on = None
             image.updated_at = self.cloud.clock.now()
             set_property(session, self.image_id, LOCK, None)
             end_task(session, self.cloud, self.task_id, result={"image_id": self.image_id})
@@ -299,12 +307,22 @@ def failed(cloud: Cloud, session: Session, operation: Operation, error: Exceptio
             image.status = str(operation.args.get("after_failure") or "queued")
             for name in _OF_DATA:
                 setattr(image, name, None)
-        image.staged = None
+        image.staged = image.staged_on = None
         change_stores(session, image.id, IMPORTING, remove=asked)
         change_stores(session, image.id, FAILED, add=asked)
         set_property(session, image.id, LOCK, None)
     unstage(cloud, operation.object_id)
     operation.args = {**operation.args, "token": ""}
+
+
+def withdraw(session: Session, cloud: Cloud, image_id: str) -> None:
+    """The image is gone: the import that another node owes it is over. That node may never come back."""
+    owed = operations.unfinished(session, image_id)
+    if owed is None or owed.node in (None, cloud.node):
+        return
+    error = f"No image found with ID {image_id}"
+    if operations.withdraw(session, cloud, owed.object_id, error):
+        end_task(session, cloud, owed.args["task_id"], error=error)
 
 
 def unstage(cloud: Cloud, image_id: str) -> None:

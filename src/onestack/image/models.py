@@ -43,6 +43,7 @@ class Image(Base):
     boot_hash_value: Mapped[str | None] = mapped_column(sa.String(128))
     # What was staged and waits for its import: {"size": …, "checksum": …, "os_hash_value": …}
     staged: Mapped[Any] = mapped_column(Json, nullable=True)
+    staged_on: Mapped[str | None] = mapped_column(sa.String(64))  # the node that has the staged file
     created_at: Mapped[datetime.datetime]
     updated_at: Mapped[datetime.datetime]
 

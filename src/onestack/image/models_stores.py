@@ -36,10 +36,11 @@ class ImageLocation(Base):
 
 
 class CachedImage(Base):
-    """An image that is in the cache (`cached`), or is to come into it (`queued`)."""
+    """An image that is in the cache of a node (`cached`), or is to come into it (`queued`)."""
 
     __tablename__ = "image_cache"
 
+    node: Mapped[str] = mapped_column(sa.String(64), primary_key=True, server_default="")
     image_id: Mapped[str] = mapped_column(sa.String(36), primary_key=True)
     state: Mapped[str] = mapped_column(sa.String(16))
     size: Mapped[int] = mapped_column(sa.BigInteger, default=0)

@@ -65,7 +65,7 @@ def source(cloud: Cloud, session: Session, image: Image, *, prefer: list[str] | 
         return name not in (prefer or []), -one.settings.weight if one is not None else 0
 
     rows.sort(key=lambda row: order(row.store))
-    cached = session.get(CachedImage, image.id)
+    cached = session.get(CachedImage, (cloud.node, image.id))
     files = [store.cache_path(cloud, image.id)] if cached is not None and cached.state == "cached" else []
     return Source(image.id, image.size or 0, files, [(row.store, row.object_key) for row in rows])
 

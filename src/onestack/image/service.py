@@ -19,8 +19,8 @@ from onestack.image.objects import Collector
 from onestack.image.policies import POLICIES
 from onestack.image.routes import ROUTES
 from onestack.image.routes_v1 import REGISTRY_ROUTES
-from onestack.image.store import Sweeper
 from onestack.image.stores import check_modules
+from onestack.image.sweep import Sweeper
 
 
 class ProjectPolicy(Policy):

@@ -3,7 +3,7 @@
 
 What comes in is written below staging/, hashed while it passes, flushed to the disk, and handed to a store
 (objects.py). Whoever writes a staging file holds a lock on it, so that what a dead process left behind can be told from
-what is being written and swept away.
+what is being written and swept away (sweep.py). All of this is the node's own (core/node.py).
 """
 
 from __future__ import annotations
@@ -17,21 +17,15 @@ import secrets
 import uuid
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Any
 
 import msgspec
-import sqlalchemy as sa
 
 from onestack.core.cloud import Cloud
 from onestack.image import quotas
-from onestack.image.drivers.file import FileStore
 from onestack.image.drivers.file import sync as _sync
-from onestack.image.models import Image
-from onestack.image.models_stores import CachedImage, ImageLocation
-from onestack.image.stores import stores
 
 ALGORITHM = "sha512"
-_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 class Digest(msgspec.Struct, frozen=True):
@@ -48,7 +42,7 @@ def directory(cloud: Cloud) -> Path:
 
 def path(cloud: Cloud, image_id: str) -> Path:
     """Where the data of an image is. Ids that aren't UUIDs name no file."""
-    if not _UUID.match(image_id.lower()) or str(uuid.UUID(image_id)) != image_id.lower():
+    if not UUID.match(image_id.lower()) or str(uuid.UUID(image_id)) != image_id.lower():
         raise ValueError(f"{image_id!r} is not the id of an image")
     return directory(cloud) / image_id.lower()
 
@@ -135,70 +129,11 @@ def remove(cloud: Cloud, image_id: str) -> None:
 def receiving(cloud: Cloud, image_id: str) -> bool:
     """Whether data of the image is being received right now."""
     files = (directory(cloud) / "staging").glob(f"{path(cloud, image_id).name}.*")
-    return any(_in_use(file) for file in files)
+    return any(in_use(file) for file in files)
 
 
-class Sweeper:
-    """At the start of the server: files that no image owns are what a crash left behind, and go."""
-
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
-
-    def start(self) -> None:
-        sweep(self.cloud)
-
-    def stop(self) -> None:
-        """Nothing runs on."""
-
-
-def sweep(cloud: Cloud) -> list[str]:
-    """Remove orphaned files; returns their names. Files with names that aren't ours are left alone.
-
-    Files are listed before the rows are read: what another server begins meanwhile is not among them, and an object of
-    a store has its row before its first byte.
-    """
-    folder = directory(cloud)
-    ours = [*folder.glob("*.boot"), *folder.glob("staging/*"), *folder.glob("cache/*")]
-    ours = [file for file in ours if file.is_file() and _UUID.match(_image_of(file))]
-    kept = [one for one in stores(cloud) if isinstance(one, FileStore)]
-    objects = [(one.name, key, file) for one in kept for key, file in one.files()]
-    removed = []
-    with cloud.db.write() as session:
-        query = sa.select(ImageLocation.store, ImageLocation.object_key)
-        owned = {(row.store, row.object_key) for row in session.execute(query)}
-        orphans = [file for name, key, file in objects if (name, key) not in owned]
-        query = sa.select(Image.id, Image.status, Image.staged, CachedImage.state)
-        query = query.outerjoin(CachedImage, CachedImage.image_id == Image.id)
-        rows = {row.id.lower(): row for row in session.execute(query)}
-        for file in ours:
-            if not _owned(file, folder, rows.get(_image_of(file))):
-                # Another server's upload may have ended since: its row is held until it has.
-                session.execute(sa.select(Image.id).where(Image.id == _image_of(file)).with_for_update())
-                now = session.execute(query.where(Image.id == _image_of(file))).one_or_none()
-                if not _owned(file, folder, now):
-                    orphans.append(file)
-        for file in orphans:
-            file.unlink(missing_ok=True)
-            removed.append(file.name)
-    return removed
-
-
-def _image_of(file: Path) -> str:
-    return file.name.partition(".")[0]
-
-
-def _owned(file: Path, folder: Path, image: Any) -> bool:
-    """Whether `image` (id, status, staged, state of its cached copy; None: there is none) wants the file."""
-    if file.parent == folder:
-        return image is not None and image.status in ("active", "deactivated")
-    if file.parent.name == "cache":
-        return (image is not None and image.state == "cached") or _in_use(file)
-    if file.suffix == ".staged":
-        return image is not None and image.staged is not None
-    return _in_use(file.with_suffix("") if file.suffix == ".boot" else file)
-
-
-def _in_use(file: Path) -> bool:
+def in_use(file: Path) -> bool:
+    """Whether somebody on this machine writes it."""
     with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,11 +1,9 @@
-"""The image cache: https://docs.openstack.org/api-ref/image/v2/#cache-manage."""
+"""The image cache of the node that is asked: https://docs.openstack.org/api-ref/image/v2/#cache-manage."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any
-
-import sqlalchemy as sa
 
 from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request
@@ -23,7 +21,7 @@ def _epoch(moment: datetime.datetime) -> float:
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = session.scalars(sa.select(CachedImage).order_by(CachedImage.image_id)).all()
+        rows = session.scalars(cache.rows(req.cloud).order_by(CachedImage.image_id)).all()
     cached = [
         {
             "image_id": row.image_id, "hits": row.hits, "last_accessed": _epoch(row.accessed_at),
@@ -41,8 +39,8 @@ def clear(req: Request) -> None:
     if states is None:
         raise BadRequest("If provided 'x-image-cache-clear-target' must be 'cache', 'queue' or empty string.")
     with req.cloud.db.write() as session:
-        query = sa.select(CachedImage.image_id).where(CachedImage.state.in_(states))
-        cache.drop(session, req.cloud, list(session.scalars(query)))
+        gone = session.scalars(cache.rows(req.cloud).where(CachedImage.state.in_(states)))
+        cache.drop(session, req.cloud, [row.image_id for row in gone])
 
 
 def queue(req: Request, image_id: str) -> None:
@@ -58,7 +56,7 @@ def queue(req: Request, image_id: str) -> None:
 
 def delete(req: Request, image_id: str) -> None:
     with req.cloud.db.write() as session:
-        if session.get(CachedImage, image_id.lower()) is None:
+        if cache.held(session, req.cloud, image_id.lower()) is None:
             try:
                 access.find(session, req.ctx, image_id)
             except NotFound:
@@ -70,9 +68,8 @@ def delete(req: Request, image_id: str) -> None:
 def clean(req: Request) -> None:
     """Rows and files are kept together by the start's sweep; what stalled is asked for again."""
     with req.cloud.db.write() as session:
-        query = sa.select(CachedImage.image_id).where(CachedImage.state == cache.QUEUED)
-        for image_id in session.scalars(query).all():
-            cache.queue(session, req.cloud, image_id)
+        for row in session.scalars(cache.rows(req.cloud).where(CachedImage.state == cache.QUEUED)).all():
+            cache.queue(session, req.cloud, row.image_id)
 
 
 def prune(req: Request) -> dict[str, int]:
