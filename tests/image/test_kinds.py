@@ -60,8 +60,8 @@ def test_formats_that_glance_does_not_know(images, data):
     [
         (FOOTER + 12, struct.pack("<Q", 8), "at its beginning and at its end"),
         (FOOTER + 28, struct.pack("<Q", 2), "at its beginning and at its end"),
-        (FOOTER + 56, b"\xff" * 8, "no usable header at its end"), (FOOTER, b"COWD", "no usable footer"),
-        (FOOTER - SECTOR + 12, b"\0", "no usable header at its end"), (-SECTOR, b"\1", "no usable footer"),
+        (FOOTER + 56, b"\xff" * 8, "no usable header at its end"), (FOOTER, b"COWD", "no usable header at its end"),
+        (FOOTER - SECTOR + 12, b"\0", "no usable header at its end"), (-SECTOR, b"\1", "no usable header at its end"),
     ],
 )  # fmt: skip
 def test_a_footer_says_what_the_header_says(data, tmp_path, offset, value, words):
