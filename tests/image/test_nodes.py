@@ -86,7 +86,10 @@ def test_each_node_has_its_own_cache(nodes):
     assert (here.files(), there.files()) == (set(), {f"cache/{image}"})
     assert here.client.put(f"/v2/cache/{image}", as_="admin").status_code == 202
     here.work()
-    assert here.client.get(f"/v2/images/{image}/file").content == DATA
+    copy = here.folder / "cache" / image
+    copy.unlink()  # it is another name of the store's own file
+    copy.write_bytes(b"x" * len(DATA))
+    assert here.client.get(f"/v2/images/{image}/file").content == b"x" * len(DATA)
     assert [one["hits"] for one in (*cache(here)["cached_images"], *cache(there)["cached_images"])] == [1, 0]
     assert there.client.delete("/v2/cache", as_="admin").status_code == 204
     assert (cached(here), cached(there)) == ([image], [])
@@ -149,6 +152,9 @@ def test_a_refused_import_is_staged_anew_wherever_one_likes(nodes):
     assert there.task(image)["status"] == "failure"
     there.patch(image, {"op": "replace", "path": "/disk_format", "value": "raw"})
     assert there.upload(image, DATA, where="stage").status_code == 204
+    (here.folder / "staging" / f"{image}.staged").write_bytes(b"older")
+    assert sweep.superfluous(here.cloud) == [f"{image}.staged"]
+    assert sweep.superfluous(there.cloud) == []
     here.client.post(f"/v2/images/{image}/import", json=DIRECT)
     here.work()
     assert here.show(image).json["status"] == "importing"
@@ -195,6 +201,8 @@ def test_a_download_that_one_node_began_is_ended_by_another(nodes):
         job = imports.Import(here.cloud, operation, "", {"backend": ["shared"], "import_req": {"method": method}})
         job._data()  # and here it dies
         assert here.files() == {f"staging/{image}.staged"}
+        (there.folder / "staging").mkdir(parents=True)
+        (there.folder / "staging" / f"{image}.staged").write_bytes(b"x" * len(DATA))  # of an even older try
         there.work()
     assert there.show(image).json["status"] == "active"
     assert there.client.get(f"/v2/images/{image}/file").content == DATA
