@@ -95,3 +95,33 @@ def test_tasks_stay(old):
     assert (old.task(PLAIN)["status"], old.task(PLAIN)["result"]) == ("success", {"image_id": PLAIN})
     task = old.task(QUEUED)
     assert (task["status"], task["message"], task["expires_at"]) == ("failure", "no", "2026-01-03T12:00:00Z")
+
+
+def test_copies_and_staged_files_from_before_there_were_nodes_stay(cloud, client_of, empty_database):
+    cloud.db.close()
+    cloud.db = empty_database
+    migrate(cloud.db, "0008")
+    tables = sa.MetaData()
+    with cloud.db.engine.begin() as connection:
+        tables.reflect(connection, only=["images", "image_cache"])
+        connection.execute(sa.insert(tables.tables["images"]).values(_image(PLAIN)))
+        waiting = _image(STAGED, status="uploading", boot_format=None, staged=_digest())
+        connection.execute(sa.insert(tables.tables["images"]).values(waiting))
+        copy = {"image_id": PLAIN, "state": "cached", "size": len(DATA), "hits": 3}
+        copy |= {"accessed_at": NOW, "modified_at": NOW}
+        connection.execute(sa.insert(tables.tables["image_cache"]).values(copy))
+    folder = cloud.settings.path("images")
+    for name in (f"cache/{PLAIN}", f"staging/{STAGED}.staged"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(DATA)
+    migrate(cloud.db, "head")
+    images = Images(client_of(service.build(cloud)["image"]), folder, operations.Workers(cloud, cloud.runners))
+    sweep.adopt(cloud)
+    assert sweep.everything(cloud) == []
+    (cached,) = images.client.get("/v2/cache", as_="admin").json["cached_images"]
+    assert (cached["image_id"], cached["size"], cached["hits"], cached["last_accessed"]) == (
+        PLAIN, len(DATA), 3, NOW.replace(tzinfo=datetime.UTC).timestamp(),
+    )  # fmt: skip
+    assert images.import_(STAGED, "glance-direct").status_code == 202
+    assert images.show(STAGED).json["status"] == "active"
+    assert images.client.get(f"/v2/images/{STAGED}/file").content == DATA
