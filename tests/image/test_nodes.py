@@ -219,7 +219,7 @@ def test_the_sweep_leaves_what_is_being_worked_on(nodes):
     with here.cloud.db.write() as session:
         session.get(Image, image).staged = None
     folder = here.cloud.settings.path("images")
-    for name in (f"staging/{image}.staged.boot", f"cache/{copied}", f"{copied}.boot"):
+    for name in (f"staging/{image}.staged.boot", f"staging/{image}.copy", f"cache/{copied}", f"{copied}.boot"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(b"half")
     before = here.files()
@@ -228,7 +228,25 @@ def test_the_sweep_leaves_what_is_being_worked_on(nodes):
     assert here.client.delete(f"/v2/images/{copied}").status_code == 204
     with here.cloud.db.write() as session:
         session.delete(session.get(Image, image))
-    assert len(sweep.superfluous(here.cloud)) == 2
+    assert len(sweep.superfluous(here.cloud)) == 3
+    assert here.files() == set()
+
+
+def test_a_killed_import_leaves_nothing_when_it_is_done(nodes):
+    here, _ = nodes
+    image = staged(here)
+    here.client.post(f"/v2/images/{image}/import", json=DIRECT)
+    folder = here.folder / "staging"
+    for name in (f"{image}.copy", f"{image}.staged.boot", f"{image}.0123456789abcdef"):
+        (folder / name).write_bytes(b"half")
+    assert sweep.everything(here.cloud) == [f"{image}.0123456789abcdef"]
+    with here.cloud.db.write() as session:
+        (operation,) = session.scalars(sa.select(Operation).where(Operation.finished_at.is_(None)))
+        job = imports.Import(here.cloud, operation, "", {"backend": ["shared"], "import_req": DIRECT})
+    job._to_store("shared", *job._data())  # and here it dies
+    (folder / f"{image}.copy").write_bytes(b"half")
+    here.work()
+    assert here.show(image).json["status"] == "active"
     assert here.files() == set()
 
 

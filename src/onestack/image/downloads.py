@@ -41,13 +41,17 @@ def into(cloud: Cloud, image_id: str, file: Path, receive: Receive) -> Digest:
 
 def another(file: Path) -> Path:
     """The same bytes under a second name: a link where the file system can, a copy elsewhere."""
-    other = file.with_suffix(".copy")
+    other = other_name(file)
     other.unlink(missing_ok=True)
     try:
         os.link(file, other)
     except OSError:
         shutil.copyfile(file, other)
     return other
+
+
+def other_name(file: Path) -> Path:
+    return file.with_suffix(".copy")
 
 
 def from_store(cloud: Cloud, source: reading.Source) -> Receive:

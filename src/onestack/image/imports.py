@@ -328,8 +328,8 @@ def withdraw(session: Session, cloud: Cloud, image_id: str) -> None:
 def unstage(cloud: Cloud, image_id: str) -> None:
     """Nothing waits any more."""
     file = store.staged_path(cloud, image_id)
-    file.with_name(f"{file.name}.boot").unlink(missing_ok=True)
-    file.unlink(missing_ok=True)
+    for one in (file.with_name(f"{file.name}.boot"), downloads.other_name(file), file):
+        one.unlink(missing_ok=True)
 
 
 def end_task(session: Session, cloud: Cloud, task_id: str, *, result: Any = None, error: str | None = None) -> None:
