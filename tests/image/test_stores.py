@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 
 import pytest
@@ -186,6 +187,48 @@ def test_a_killed_import_converges(several, cloud, monkeypatch, where, times):
     with cloud.db.read() as session:
         assert len(session.scalars(sa.select(ImageLocation)).all()) == 2
     assert several.task(image)["status"] == "success"
+
+
+def test_objects_of_writers_that_are_not_heard_of_are_given_up(several, cloud):
+    """A machine that lost its power comes back as another boot, or never."""
+    now = cloud.clock.now()
+    rows = {"long ago": ("x:1:1:1", -1), "alive": ("x:1:1:2", 1), "ours": (operations.this_process(), -1)}
+    image = several.create()["id"]
+    with cloud.db.write() as session:
+        session.add_all(
+            ImageLocation(
+                image_id=image, store="file", object_key=key, status="writing", writer=writer,
+                location_metadata={}, created_at=now, lease_until=now + datetime.timedelta(seconds=left),
+            )
+            for key, (writer, left) in rows.items()
+        )  # fmt: skip
+
+    def left() -> dict[str, str]:
+        objects.recover(cloud)
+        with cloud.db.read() as session:
+            return {row.object_key: row.status for row in session.scalars(sa.select(ImageLocation))}
+
+    assert left() == {"long ago": "pending_delete", "alive": "writing", "ours": "writing"}
+    cloud.clock.advance(2)
+    assert left() == {"long ago": "pending_delete", "alive": "pending_delete", "ours": "writing"}
+
+
+def test_an_upload_whose_object_was_given_up_meanwhile(several, cloud, monkeypatch):
+    image = several.create()["id"]
+    put = objects.put
+
+    def halted(*args):
+        found = put(*args)
+        objects.doom(cloud, [found])
+        return found
+
+    monkeypatch.setattr(objects, "put", halted)
+    answer = several.upload(image, DATA)
+    assert (answer.status_code, "Send them again" in answer.text) == (503, True)
+    monkeypatch.undo()
+    assert several.show(image).json["status"] == "queued"
+    assert several.files() == set()
+    assert several.upload(image, DATA).status_code == 204
 
 
 def test_an_image_deleted_during_its_import(several, cloud):

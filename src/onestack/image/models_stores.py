@@ -16,8 +16,9 @@ WRITING, ACTIVE, DOOMED = "writing", "active", "pending_delete"
 class ImageLocation(Base):
     """An object of a store. It has a row before its first byte is written, and until its last one is gone.
 
-    `writing` belongs to the process `writer`: when that is dead, the object is doomed. `pending_delete` is owed: it is
-    removed from the store, then from here. The row doesn't go with its image, so `image_id` is no foreign key.
+    `writing` belongs to the process `writer`, which renews its lease: when that is dead, or the lease is over, the
+    object is doomed. `pending_delete` is owed: it is removed from the store, then from here. The row doesn't go with
+    its image, so `image_id` is no foreign key.
     """
 
     __tablename__ = "image_locations"
@@ -30,6 +31,7 @@ class ImageLocation(Base):
     location_metadata: Mapped[Any] = mapped_column(Json, default=dict)
     status: Mapped[str] = mapped_column(sa.String(20))
     writer: Mapped[str | None] = mapped_column(sa.String(128))
+    lease_until: Mapped[datetime.datetime | None]
     created_at: Mapped[datetime.datetime]
 
     __table_args__ = (sa.Index("ix_image_locations_status", "status"),)

@@ -8,6 +8,7 @@ wanted any more is always known, and deleting is tried until it worked.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import logging
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session
 from onestack.core import operations
 from onestack.core.cloud import Cloud
 from onestack.core.db import on_commit
+from onestack.core.errors import Unavailable
 from onestack.image import expiry
 from onestack.image.drivers.base import Store, StoreError
 from onestack.image.models_stores import ACTIVE, DOOMED, WRITING, ImageLocation
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 _TOPIC = "image-objects"
 _RETRY_SECONDS = 30.0
+_LEASE = datetime.timedelta(minutes=10)  # many rounds of the collector, which renews it
 
 
 def put(cloud: Cloud, image_id: str, store: Store, source: Path) -> int:
@@ -39,7 +42,7 @@ def put(cloud: Cloud, image_id: str, store: Store, source: Path) -> int:
             key = f"{key}-{cloud.ids.uuid()[:8]}"  # the old object may still be on its way out
         row = ImageLocation(
             image_id=image_id, store=store.name, object_key=key, status=WRITING, location_metadata={},
-            writer=operations.this_process(), created_at=cloud.clock.now(),
+            writer=operations.this_process(), created_at=cloud.clock.now(), lease_until=cloud.clock.now() + _LEASE,
         )  # fmt: skip
         session.add(row)
         session.flush()
@@ -53,20 +56,23 @@ def put(cloud: Cloud, image_id: str, store: Store, source: Path) -> int:
 
 
 def take(session: Session, image_id: str, location_id: int) -> None:
-    """The object is the image's from this transaction on."""
+    """The object is the image's from this transaction on. Raises Unavailable when it was given up meanwhile."""
     last = session.scalar(
         sa.select(sa.func.max(ImageLocation.position)).where(
             ImageLocation.image_id == image_id, ImageLocation.status == ACTIVE
         )
     )
-    row = session.get_one(ImageLocation, location_id)
-    row.status, row.writer, row.position = ACTIVE, None, 0 if last is None else last + 1
+    row = session.get(ImageLocation, location_id, with_for_update=True)
+    if row is None or row.status != WRITING:
+        raise Unavailable("The server was halted for too long while it stored the data. Send them again.")
+    row.status, row.writer, row.lease_until = ACTIVE, None, None
+    row.position = 0 if last is None else last + 1
 
 
 def give_up(session: Session, cloud: Cloud, locations: Sequence[ImageLocation]) -> None:
     """The objects are nobody's from this transaction on, and go soon after."""
     for row in locations:
-        row.status, row.writer = DOOMED, None
+        row.status, row.writer, row.lease_until = DOOMED, None, None
     ids = [row.id for row in locations]
     on_commit(session, lambda: _remove(cloud, ids))
 
@@ -118,11 +124,18 @@ def collect(cloud: Cloud) -> int:
 
 
 def recover(cloud: Cloud) -> None:
-    """At the start: what dead processes were writing is doomed."""
+    """What this process writes is kept; what dead ones wrote, on this machine or one that is gone, is doomed."""
+    query = sa.select(ImageLocation).where(ImageLocation.status == WRITING)
+    with cloud.db.read() as session:
+        if session.execute(query.limit(1)).first() is None:
+            return
+    now, this = cloud.clock.now(), operations.this_process()
     with cloud.db.write() as session:
-        for row in session.scalars(sa.select(ImageLocation).where(ImageLocation.status == WRITING)):
-            if row.writer is None or operations.is_dead(row.writer):
-                row.status, row.writer = DOOMED, None
+        for row in session.scalars(query.with_for_update()):
+            if row.writer == this:
+                row.lease_until = now + _LEASE
+            elif operations.is_dead(row.writer or "") or (row.lease_until or now) < now:
+                row.status, row.writer, row.lease_until = DOOMED, None, None
 
 
 class Collector:
@@ -134,7 +147,6 @@ class Collector:
         self._thread = threading.Thread(target=self._loop, name="image-objects", daemon=True)
 
     def start(self) -> None:
-        recover(self.cloud)
         self._thread.start()
 
     def stop(self) -> None:
@@ -151,6 +163,7 @@ class Collector:
         while not self._stop.is_set():
             seen = self.cloud.wakeups.seen(_TOPIC)
             try:
+                recover(self.cloud)
                 collect(self.cloud)
                 expiry.expire(self.cloud)
             except Exception:
