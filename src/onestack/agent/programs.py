@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
+
+from onestack.agent.drivers.base import Superseded
+
+_LOOK_SECONDS = 0.2
 
 
 class ProgramFailed(Exception):
@@ -43,3 +48,23 @@ def run(argv: list[str], seconds: float = 60.0) -> str:
     if done.returncode != 0:
         raise ProgramFailed(argv, done.stderr.strip()[-2000:] or f"exit status {done.returncode}")
     return done.stdout
+
+
+def run_while(argv: list[str], cancelled: Callable[[], bool]) -> None:
+    """A program that may take long: it ends with this process, and when `cancelled` says so. Raises ProgramFailed,
+    Superseded."""
+    watched = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
+    with subprocess.Popen(
+        watched, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        errors="replace", env={**os.environ, "LC_ALL": "C"},
+    ) as process:  # fmt: skip
+        while True:
+            try:
+                _, said = process.communicate(timeout=_LOOK_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                if cancelled():
+                    process.kill()
+                    raise Superseded from None
+    if process.returncode != 0:
+        raise ProgramFailed(argv, said.strip()[-2000:] or f"exit status {process.returncode}")

@@ -6,6 +6,7 @@ disk.swap     raw and sparse, a swap area
 disk.config   the config drive, ISO 9660 with the label config-2
 image         name of the cached image that the root disk stands on
 console.log   what the serial console said (virtlogd keeps it below 2 MiB and three older ones)
+copy-…        a copy of the root disk on its way to become an image (copies.py)
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class Disks:
             raise StepFailed("The host could not make the server's disks.", str(error)) from error
         except OSError as error:
             raise host_error(error, directory) from error
+
+    def used(self, spec: ServerSpec, base: Path | None) -> int:
+        """Bytes that the root disk takes, with what it stands on."""
+        files = [self.layout(spec)[0].path, *([base] if base is not None else [])]
+        return sum(file.stat().st_blocks * 512 for file in files if file.exists())
 
     def remove(self, server_id: str) -> None:
         try:

@@ -1,0 +1,145 @@
+"""Copies of root disks, for images of servers: `<state>/instances/<server id>/copy-<operation id>`, a qcow2 file that
+stands on no other; `.part` until it is whole.
+
+A guest that runs (or is paused) goes on meanwhile: QEMU copies the disk as it was at one moment, and keeps what the
+guest overwrites until it is copied (libvirt's virDomainBackupBegin, push mode,
+https://libvirt.org/formatbackup.html). The disk of one that is off is copied by qemu-img.
+
+libvirt keeps a job while the agent dies, and what became of it until it is asked; both are looked at first. Where
+nothing is known of a job any more (libvirtd or the guest ended), what it had copied is worth nothing and goes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import libvirt
+
+from onestack.agent import names
+from onestack.agent.drivers.base import StepFailed
+from onestack.agent.drivers.libvirt.connection import explained, translated
+from onestack.agent.drivers.libvirt.images import SPARE_BYTES, host_error
+from onestack.agent.programs import ProgramFailed, run_while
+
+LOOK_SECONDS = 0.25  # between looks at a job
+PREFIX, PART = "copy-", ".part"
+WHAT = "copy the server's disk"
+
+
+def of(directory: Path) -> list[Path]:
+    """The copies in a server's directory, whole or not."""
+    return list(directory.glob(PREFIX + "*"))
+
+
+def path(directory: Path, operation_id: str) -> Path:
+    return directory / (PREFIX + names.checked(operation_id))
+
+
+def begun(target: Path) -> bool:
+    return target.with_name(target.name + PART).exists()
+
+
+def make(
+    domain: libvirt.virDomain | None, disk: Path, target: Path, needed: int, cancelled: Callable[[], bool]
+) -> float:
+    """0 when `target` is whole, else the seconds after which to look again. `needed`: bytes that it may take.
+
+    Raises StepFailed, Unavailable, Superseded.
+    """
+    part = target.with_name(target.name + PART)
+    try:
+        with translated(WHAT):
+            if domain is not None and domain.isActive():
+                return _while_it_runs(domain, disk, part, target, needed)
+        part.unlink(missing_ok=True)
+        _check_room(part, needed)
+        run_while(["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2", str(disk), str(part)], cancelled)
+        _finish(part, target)
+    except ProgramFailed as error:
+        raise StepFailed(explained(WHAT, error.text), error.text, again=True) from error
+    except OSError as error:
+        raise host_error(error, part) from error
+    return 0.0
+
+
+def discard(domain: libvirt.virDomain | None, directory: Path) -> None:
+    """No copy and no job is left."""
+    with translated("end the copy of the server's disk"):
+        if domain is not None and domain.isActive() and _target(domain, directory):
+            domain.abortJob()
+    for copy in of(directory):
+        copy.unlink(missing_ok=True)
+
+
+def _while_it_runs(domain: libvirt.virDomain, disk: Path, part: Path, target: Path, needed: int) -> float:
+    running = _target(domain, part.parent)
+    if running == str(part):
+        return LOOK_SECONDS
+    if running:  # of an operation that was ended
+        domain.abortJob()
+        return LOOK_SECONDS
+    ended = domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED)  # asking also forgets it
+    if part.exists():
+        if ended.get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP:
+            if ended["type"] == libvirt.VIR_DOMAIN_JOB_COMPLETED:
+                _finish(part, target)
+                return 0.0
+            part.unlink()
+            text = str(ended.get("errmsg") or "QEMU gave no reason")
+            raise StepFailed(explained(WHAT, text), text, again=True)
+        part.unlink()
+    _check_room(part, needed)
+    domain.backupBegin(_request(domain, disk, part), None, 0)
+    return LOOK_SECONDS
+
+
+def _target(domain: libvirt.virDomain, directory: Path) -> str:
+    """The file that a running backup of ours writes; "" when there is none."""
+    try:
+        text = domain.backupGetXMLDesc(0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_BACKUP:
+            return ""
+        raise
+    target = ET.fromstring(text).find("disks/disk/target")  # noqa: S314 (libvirt's own words)
+    file = "" if target is None else target.get("file", "")
+    return file if file.startswith(f"{directory}/{PREFIX}") else ""
+
+
+def _request(domain: libvirt.virDomain, disk: Path, part: Path) -> str:
+    """All of one disk into a new file, and nothing of the others."""
+    root = ET.Element("domainbackup", mode="push")
+    disks = ET.SubElement(root, "disks")
+    for element in ET.fromstring(domain.XMLDesc(0)).iterfind("devices/disk"):  # noqa: S314
+        source, name = element.find("source"), element.find("target")
+        if name is None:
+            continue
+        if source is None or source.get("file") != str(disk):
+            ET.SubElement(disks, "disk", name=name.get("dev", ""), backup="no")
+            continue
+        wanted = ET.SubElement(disks, "disk", name=name.get("dev", ""), backup="yes", type="file")
+        ET.SubElement(wanted, "driver", type="qcow2")
+        ET.SubElement(wanted, "target", file=str(part))
+    return ET.tostring(root, encoding="unicode")
+
+
+def _check_room(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if free < needed + SPARE_BYTES:
+        raise StepFailed(
+            f"The host has no room for a copy of the server's disk: it needs about {needed // 2**20} MiB and "
+            f"{free // 2**20} MiB are free. Delete servers that are not needed, or ask the operator for room.",
+            f"file system of {part.parent}",
+        )
+
+
+def _finish(part: Path, target: Path) -> None:
+    """The copy outlasts the host's power."""
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.chmod(0o600)
+    part.replace(target)
