@@ -518,7 +518,7 @@ def test_answers_to_a_backup(shots):
     assert shots.task(server_id) == "image_backup"
     root, _, image_id = answer.headers["Location"].rpartition("/images/")
     assert root.endswith("/v2.1")
-    assert shots.show(image_id) is not None
+    assert (shots.show(image_id)["disk_format"], shots.show(image_id)["container_format"]) == ("qcow2", "bare")
     shots.reports(shots.spec(), "failed", message="No.")
     answer = shots.ask(server_id, action="createBackup", version="2.1", backup_type="daily", rotation=0)
     assert "Location" not in answer.headers

@@ -34,27 +34,34 @@ _NOT_INHERITED = frozenset(
      "mappings", "block_device_mapping", "img_mappings", "img_block_device_mapping")
 )  # fmt: skip
 _INTERNAL = "os_glance"
-_NEEDS = ("min_ram", "min_disk")  # kept in system_metadata beside what becomes properties
+_OF_IMAGE = ("min_ram", "min_disk", "disk_format", "container_format")  # in system_metadata, and no properties
 
 
 def remembered(boot: BootImage, base: str) -> dict[str, Any]:
     """What a server keeps of the image that it is made from, in its system_metadata."""
-    return {"min_ram": boot.min_ram, "min_disk": boot.min_disk, "base_image_ref": base}
+    return {"base_image_ref": base, **{name: getattr(boot, name) for name in _OF_IMAGE}}
 
 
-def described(server: Server, name: str, own: dict[str, Any], *, project_id: str | None) -> image.NewSnapshot:
-    """The image of a server that a caller of `project_id` makes; `own` are properties that stand over the inherited."""
+def described(
+    server: Server, action: str, name: str, own: dict[str, Any], *, project_id: str | None
+) -> image.NewSnapshot:  # fmt: skip
+    """The image of a server that a caller of `project_id` makes; `own` are properties that stand over the inherited.
+
+    A backup has its base's formats until its data is there, a snapshot none: Nova's two ways.
+    """
     base: dict[str, str] = (server.image or {}).get("properties", {})
     known = {"base_image_ref": server.image_id or "", **server.system_metadata}
     properties = {
         key: value
         for key, value in {**base, **known, "instance_uuid": server.id}.items()
-        if key not in _NOT_INHERITED and not key.startswith(_INTERNAL) and key not in _NEEDS
+        if key not in _NOT_INHERITED and not key.startswith(_INTERNAL) and key not in _OF_IMAGE
     }
     return image.NewSnapshot(
         name=name, properties={**properties, **own},
         min_disk=max(server.system_metadata.get("min_disk", 0), server.disk),
         min_ram=server.system_metadata.get("min_ram", 0),
+        disk_format=known.get("disk_format") if action == "createBackup" else None,
+        container_format=known.get("container_format") if action == "createBackup" else None,
         shared_with=server.project_id if server.project_id != project_id else None,
     )  # fmt: skip
 

@@ -58,7 +58,7 @@ def _begin(
     own = {"user_id": req.ctx.user_id, **kind, **metadata}
     if action == "createBackup":
         own["backup_type"] = args["backup_type"]
-    new = snapshots.described(server, values["name"], own, project_id=req.ctx.project_id)
+    new = snapshots.described(server, action, values["name"], own, project_id=req.ctx.project_id)
     try:
         image_id = images.create(session, req.cloud, req.ctx, new)
     except TooLarge as error:
