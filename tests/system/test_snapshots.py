@@ -48,7 +48,7 @@ def test_what_was_written_is_in_a_server_of_the_image(shared: Tenant, base: Any)
     assert (first.ssh.boot_id(), first.qemu) == (boot, pid)
     assert first.ssh("cat /home/cirros/found") == "written"
     assert (image.disk_format, image.visibility) == ("qcow2", "private")
-    assert (image.properties["image_type"], image.properties["instance_uuid"]) == ("snapshot", first.id)
+    assert (image.properties["image_type"], image.instance_uuid) == ("snapshot", first.id)
     assert image.properties["base_image_ref"] == base.id
     ports = [port.id for port in first.ports()]
     first.delete()
