@@ -7,8 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
-from onestack.agent.drivers.base import Superseded
-
 _LOOK_SECONDS = 0.2
 
 
@@ -50,14 +48,23 @@ def run(argv: list[str], seconds: float = 60.0) -> str:
     return done.stdout
 
 
-def run_while(argv: list[str], cancelled: Callable[[], bool]) -> None:
-    """A program that may take long: it ends with this process, and when `cancelled` says so. Raises ProgramFailed,
-    Superseded."""
+def run_unless(cancelled: Callable[[], bool], argv: list[str]) -> bool:
+    """A program that may take long: it ends with this process, and once `cancelled`, which makes it False. Raises
+    ProgramFailed."""
     watched = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
-    with subprocess.Popen(
-        watched, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        errors="replace", env={**os.environ, "LC_ALL": "C"},
-    ) as process:  # fmt: skip
+    try:
+        process = subprocess.Popen(
+            watched,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C"},
+        )
+    except FileNotFoundError as error:
+        raise ProgramFailed(watched, "not installed on this host") from error
+    with process:
         while True:
             try:
                 _, said = process.communicate(timeout=_LOOK_SECONDS)
@@ -65,6 +72,7 @@ def run_while(argv: list[str], cancelled: Callable[[], bool]) -> None:
             except subprocess.TimeoutExpired:
                 if cancelled():
                     process.kill()
-                    raise Superseded from None
+                    return False
     if process.returncode != 0:
         raise ProgramFailed(argv, said.strip()[-2000:] or f"exit status {process.returncode}")
+    return True

@@ -20,10 +20,10 @@ from pathlib import Path
 import libvirt
 
 from onestack.agent import names
-from onestack.agent.drivers.base import StepFailed
+from onestack.agent.drivers.base import StepFailed, Superseded
 from onestack.agent.drivers.libvirt.connection import explained, translated
 from onestack.agent.drivers.libvirt.images import SPARE_BYTES, host_error
-from onestack.agent.programs import ProgramFailed, run_while
+from onestack.agent.programs import ProgramFailed, run_unless
 
 LOOK_SECONDS = 0.25  # between looks at a job
 PREFIX, PART = "copy-", ".part"
@@ -57,10 +57,12 @@ def make(
                 return _while_it_runs(domain, disk, part, target, needed)
         part.unlink(missing_ok=True)
         _check_room(part, needed)
-        run_while(["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2", str(disk), str(part)], cancelled)
+        convert = ["qemu-img", "convert", "-q", "-f", "qcow2", "-O", "qcow2", str(disk), str(part)]
+        if not run_unless(cancelled, convert):
+            raise Superseded
         _finish(part, target)
     except ProgramFailed as error:
-        raise StepFailed(explained(WHAT, error.text), error.text, again=True) from error
+        raise _failed(error.text) from error
     except OSError as error:
         raise host_error(error, part) from error
     return 0.0
@@ -89,12 +91,16 @@ def _while_it_runs(domain: libvirt.virDomain, disk: Path, part: Path, target: Pa
                 _finish(part, target)
                 return 0.0
             part.unlink()
-            text = str(ended.get("errmsg") or "QEMU gave no reason")
-            raise StepFailed(explained(WHAT, text), text, again=True)
+            raise _failed(str(ended.get("errmsg") or "QEMU gave no reason"))
         part.unlink()
     _check_room(part, needed)
     domain.backupBegin(_request(domain, disk, part), None, 0)
     return LOOK_SECONDS
+
+
+def _failed(text: str) -> StepFailed:
+    """The guest may have died under the copy; room is not made by trying again."""
+    return StepFailed(explained(WHAT, text), text, again="no space left" not in text.lower())
 
 
 def _target(domain: libvirt.virDomain, directory: Path) -> str:
