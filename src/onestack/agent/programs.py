@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
-
-_LOOK_SECONDS = 0.2
 
 
 class ProgramFailed(Exception):
@@ -46,33 +43,3 @@ def run(argv: list[str], seconds: float = 60.0) -> str:
     if done.returncode != 0:
         raise ProgramFailed(argv, done.stderr.strip()[-2000:] or f"exit status {done.returncode}")
     return done.stdout
-
-
-def run_unless(cancelled: Callable[[], bool], argv: list[str]) -> bool:
-    """A program that may take long: it ends with this process, and once `cancelled`, which makes it False. Raises
-    ProgramFailed."""
-    watched = ["setpriv", "--pdeathsig", "KILL", "--", *argv]
-    try:
-        process = subprocess.Popen(
-            watched,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except FileNotFoundError as error:
-        raise ProgramFailed(watched, "not installed on this host") from error
-    with process:
-        while True:
-            try:
-                _, said = process.communicate(timeout=_LOOK_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                if cancelled():
-                    process.kill()
-                    return False
-    if process.returncode != 0:
-        raise ProgramFailed(argv, said.strip()[-2000:] or f"exit status {process.returncode}")
-    return True

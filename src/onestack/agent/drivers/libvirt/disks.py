@@ -66,11 +66,6 @@ class Disks:
         except OSError as error:
             raise host_error(error, directory) from error
 
-    def used(self, spec: ServerSpec, base: Path | None) -> int:
-        """Bytes that the root disk takes, with what it stands on."""
-        files = [self.layout(spec)[0].path, *([base] if base is not None else [])]
-        return sum(file.stat().st_blocks * 512 for file in files if file.exists())
-
     def remove(self, server_id: str) -> None:
         try:
             shutil.rmtree(self.directory(server_id))

@@ -337,8 +337,8 @@ class LibvirtDriver:
             self._check_quiet(spec, domain)
         if not copies.begun(target) and not self._delivery.wanted(spec.operation.id):
             return 0.0
-        needed = self.disks.used(spec, self.images.path(spec.image) if spec.image is not None else None)
-        return copies.make(domain, disk, target, needed, context.cancelled)
+        base = copies.Base(self.images.path(spec.image), spec.image.disk_format) if spec.image is not None else None
+        return copies.make(domain, disk, base, target, context.cancelled)
 
     def _check_quiet(self, spec: ServerSpec, domain: libvirt.virDomain) -> None:
         """Raises StepFailed when the guest runs, and its image asks for file systems that are at rest in a copy."""
