@@ -35,7 +35,7 @@ MIB = 2**20
 @pytest.fixture
 def spec(server: StubServer, host, image) -> wire.ServerSpec:
     disks = [wire.DiskSpec(kind="root", index=0, size_gb=1), wire.DiskSpec(kind="ephemeral", index=1, size_gb=1)]
-    made = server.operate(small(server, image, nics=[], disks=disks), "create", "running")
+    made = server.operate(small(server, image, nics=[], disks=disks, config_drive=True), "create", "running")
     done(server.settle(made, 60), "running")
     return made
 
