@@ -15,6 +15,7 @@ from onestack.image.models_stores import ImageLocation
 from onestack.wire import Fault, ImageAnswer, ImageOffer, ServerStatus, StepEvent
 from tests.compute.conftest import IMAGE, OTHER_IMAGE, PlayedAgent, add_image
 from tests.conftest import OTHER_PROJECT, PERSONAS, PROJECT
+from tests.image.stores import with_image
 
 DISK = qcow2.empty(1 << 30)
 LIVING = {"active": [], "stopped": ["os-stop"], "paused": ["pause"], "suspended": ["suspend"]}
@@ -307,6 +308,21 @@ def test_limits(shots):
     assert answer.status_code == 403
     assert "number of allowed image properties" in answer.text
     assert shots.rows() == []
+
+
+def test_properties_that_the_caller_may_not_create(nova, client_of):
+    rules = "[^closed_]\ncreate = admin\nread = @\nupdate = admin\ndelete = admin\n"
+    rules += "[.*]\ncreate = @\nread = @\nupdate = @\ndelete = @\n"
+    (nova.cloud.settings.root / "protections.conf").write_text(rules)
+    with_image(nova.cloud, property_protection_file="protections.conf")
+    shots = Snapshots(nova, client_of(image_service.build(nova.cloud)["image"]))
+    base = "88888888-31e7-49b7-b260-868f441e862b"
+    set_image(nova, base, {"closed_x": "1"})
+    answer = shots.ask(nova.boot(), metadata={"closed_x": "1"})
+    assert (answer.status_code, "closed_x" in answer.text) == (403, True)
+    heir = nova.boot(imageRef=base)
+    assert shots.ask(heir).status_code == 403
+    assert shots.ask(heir, as_="admin").status_code == 202
 
 
 def test_an_administrators_image_of_anothers_server_is_shared_with_its_project(shots):
