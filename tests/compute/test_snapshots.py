@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from onestack.agent import qcow2
 from onestack.compute import public
+from onestack.compute.models import Server
 from onestack.core.operations import Operation
 from onestack.image import service as image_service
 from onestack.image.models import ImageProperty
@@ -234,6 +235,16 @@ def test_a_server_is_made_from_it_when_the_base_image_is_gone(shots):
     assert (spec.image.id, spec.image.disk_format, spec.image.size) == (image_id, "qcow2", len(DISK))
     got = shots.nova.agents.get(f"/v1/images/{image_id}", as_=None, headers=shots.nova.agent.headers)
     assert got.content == DISK
+
+
+def test_a_server_that_is_older_than_what_is_remembered(shots):
+    server_id = shots.nova.boot()
+    with shots.nova.cloud.db.write() as session:
+        session.execute(sa.update(Server).values(system_metadata={}))
+    for action in ("createImage", "createBackup"):
+        more = {"backup_type": "daily", "rotation": 1} if action == "createBackup" else {}
+        image = shots.show(shots.take(server_id, action=action, **more))
+        assert (image["status"], image["base_image_ref"], image["min_disk"]) == ("active", IMAGE, 1)
 
 
 @pytest.mark.parametrize("vm", list(LIVING))
