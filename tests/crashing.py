@@ -191,6 +191,36 @@ class User:
         assert len(done) == before + 1
         assert done[0]["message"] is None, done[0]
 
+    def snapshot(self, server_id: str) -> str:
+        """An image of the server that is active, though anything died meanwhile; its id. Exactly one is made."""
+        name, before = f"doomed-{secrets.token_hex(4)}", len(self.actions(server_id, "createImage"))
+        self.ask(
+            lambda: self.api.post("compute", f"/servers/{server_id}/action", {"createImage": {"name": name}}),
+            lambda: len(self.actions(server_id, "createImage")) > before,
+        )
+
+        def images() -> Any:
+            return self.get(f"/images?name={name}", "image")["images"]
+
+        until(lambda: [one for one in images() if one["status"] == "active"], 100, f"the image {name} is active")
+        until(lambda: self.show(server_id)["OS-EXT-STS:task_state"] is None, 30, "nothing is under way")
+        assert self.actions(server_id, "createImage")[0]["message"] is None
+        (image,) = images()
+        return str(image["id"])
+
+    def delete_image(self, image_id: str) -> None:
+        def gone() -> bool:
+            try:
+                self.get(f"/images/{image_id}", "image")
+            except ApiError as error:
+                if error.status == 404:
+                    return True
+                raise
+            return False
+
+        self.ask(lambda: self.api.call("image", "DELETE", f"/images/{image_id}"), gone)
+        until(gone, 30, f"image {image_id} is gone")
+
     def interfaces(self, server_id: str) -> set[str]:
         found = self.get(f"/servers/{server_id}/os-interface")["interfaceAttachments"]
         return {one["port_id"] for one in found}

@@ -39,7 +39,9 @@ class FakeCloud:
 
     def nothing_left(self) -> None:
         def clean() -> bool:
-            guests = [file.name for file in self.settings.path("fake-hypervisor").iterdir()]
+            guests = [file.name for file in self.settings.path("fake-hypervisor").rglob("*") if file.is_file()]
+            staged = self.settings.path("images", "staging")
+            guests += [file.name for file in staged.iterdir()] if staged.exists() else []
             return not guests and not self.rows() and self.user.used() == self.unused
 
         until(clean, 30, "nothing is left")
@@ -51,6 +53,9 @@ class FakeCloud:
             "allocation": "SELECT consumer_uuid FROM placement_allocations",
             "consumer": "SELECT uuid FROM placement_consumers",
             "stray": "SELECT server_id FROM strays",
+            "image": "SELECT id FROM images WHERE visibility = 'private' OR status != 'active'",
+            "property": "SELECT name FROM image_properties WHERE image_id NOT IN (SELECT id FROM images)",
+            "object": "SELECT object_key FROM image_locations WHERE image_id NOT IN (SELECT id FROM images)",
         }
         with sqlite3.connect(f"file:{self.settings.path('db', 'onestack.sqlite')}?mode=ro", uri=True) as database:
             return [f"{what} {row[0]}" for what, query in queries.items() for row in database.execute(query)]
@@ -103,4 +108,12 @@ def test_attach_and_detach(cloud: FakeCloud, kind: str) -> None:
 
     deaths = cloud.doom.at_every_point(kind, come_and_go)
     passed(deaths, *WRITES[kind]("attach_interface"), *WRITES[kind]("detach_interface"))
+    cloud.delete(server)
+
+
+@KINDS
+def test_snapshot(cloud: FakeCloud, kind: str) -> None:
+    server = cloud.create()
+    deaths = cloud.doom.at_every_point(kind, lambda: cloud.user.delete_image(cloud.user.snapshot(server)))
+    passed(deaths, *WRITES[kind]("copy_disk"), *WRITES[kind]("upload_image"))
     cloud.delete(server)

@@ -9,6 +9,8 @@ that belongs to one host, and is answered only with what is bound to that host.
 | GET /v1/work?after=N&wait=S | Work | blocks up to S seconds until something changed after revision N; 0: all |
 | POST /v1/status, StatusReport | {} | what became of objects; safe to send twice |
 | GET /v1/images/{image_id} | bytes | image data (with Range), only of images that a server on this host is made from |
+| POST /v1/operations/{operation_id}/image, ImageOffer | ImageAnswer | a copy of a disk is about to be made, or sent |
+| PUT /v1/operations/{operation_id}/image, bytes | {} | the copy; taken once, for an operation of SNAPSHOTS |
 | GET /v1/servers/{server_id}/config-drive | ConfigDrive | the files of the config drive |
 | GET /v1/metadata/{network_id}/{address}/{path} | bytes | what 169.254.169.254 answers to that address; status as is |
 | POST /v1/answers/{question_id}, Answer | {} | the answer to a Question |
@@ -26,6 +28,9 @@ idempotent; an agent or a server may die between any two of them.
 - A spec is answered with a status each time it is received. An operation that ended is not run again for the same
   id, its result is only repeated. `power` stays "pending" until a server's create has defined it.
 - When a create fails, the agent removes what it had made, then reports failed with power="absent".
+- An operation of SNAPSHOTS leaves power alone: what the guest does meanwhile is its own business. The server ends its
+  side of it in the transaction that makes the image active; from then on, and when the image was deleted, it wants no
+  copy any more. What is left of a copy belongs to no other operation and is removed.
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ import msgspec
 
 Desired = Literal["running", "stopped", "paused", "suspended", "absent"]
 Power = Literal["pending", "running", "paused", "shutdown", "crashed", "suspended", "absent"]
+
+SNAPSHOTS = frozenset(("createImage", "createBackup"))  # operations that make an image of a server's root disk
 
 
 class HostReport(msgspec.Struct, kw_only=True):
@@ -204,6 +211,17 @@ class ServerStatus(msgspec.Struct, kw_only=True):
 
 class StatusReport(msgspec.Struct, kw_only=True):
     servers: list[ServerStatus] = []
+
+
+class ImageOffer(msgspec.Struct, kw_only=True):
+    """What the agent has for an operation of SNAPSHOTS."""
+
+    size: int | None = None  # bytes of the file; None: the copy is yet to be made
+    disk_format: str = "qcow2"
+
+
+class ImageAnswer(msgspec.Struct, kw_only=True):
+    wanted: bool  # False: the image has its data already, or is no more
 
 
 class DriveFile(msgspec.Struct, kw_only=True):

@@ -44,6 +44,9 @@ class StubServer:
         self.statuses: list[wire.ServerStatus] = []
         self.latest: dict[str, wire.ServerStatus] = {}
         self.images: dict[str, bytes] = {}
+        self.snapshots: dict[str, bytes] = {}  # operation id → the image that was sent for it
+        self.offers: list[tuple[str, wire.ImageOffer]] = []
+        self.unwanted: set[str] = set()
         self.posts = 0
         self.hellos = 0
         self.broken: Callable[[str], int | None] = lambda path: None
@@ -213,6 +216,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 stub.answers[parts[2]] = msgspec.json.decode(body, type=wire.Answer)
                 stub.changed.notify_all()
             self.answer(200, {})
+        elif parts[1] == "operations" and self.command == "POST":
+            with stub.changed:
+                stub.offers.append((parts[2], msgspec.json.decode(body, type=wire.ImageOffer)))
+                wanted = parts[2] not in stub.snapshots and parts[2] not in stub.unwanted
+            self.answer(200, wire.ImageAnswer(wanted=wanted))
+        elif parts[1] == "operations":
+            with stub.changed:
+                stub.snapshots[parts[2]] = body
+                stub.changed.notify_all()
+            self.answer(200, {})
         elif parts[1] == "images":
             self.image(stub.images.get(parts[2]))
         elif parts[1] == "servers" and parts[3] == "config-drive":
@@ -233,7 +246,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             start = int(self.headers["Range"].removeprefix("bytes=").split("-")[0])
         self.answer(206 if start else 200, data[start:])
 
-    do_GET = do_POST = route
+    do_GET = do_POST = do_PUT = route
 
 
 COUNT = itertools.count(1)

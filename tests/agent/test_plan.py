@@ -99,6 +99,23 @@ def test_delete_takes_everything_even_without_a_domain() -> None:
     assert steps(spec("absent", "delete"), Observed()) == []
 
 
+def test_an_image_is_made_whatever_the_guest_does() -> None:
+    for action, power in itertools.product(("createImage", "createBackup"), ("running", "shutdown", "suspended")):
+        wanted = spec(action=action)
+        assert steps(wanted, observed(power)) == ["copy_disk"]
+        assert steps(wanted, observed(power, copies=True)) == ["copy_disk"]
+        assert steps(wanted, observed(power, copies=True, copied=True)) == ["upload_image"]
+        assert steps(wanted, observed(power, copies=True, copied=True, delivered=True)) == ["discard_copy"]
+        assert steps(wanted, observed(power, delivered=True)) == []
+    assert "no longer on its host" in plan(spec(action="createImage"), observed("shutdown", disks=False), 0).fault
+
+
+def test_a_copy_that_no_operation_wants_goes_first() -> None:
+    for action, power in ((None, "running"), (None, "shutdown"), ("start", "shutdown"), ("stop", "running")):
+        assert steps(spec(action=action), observed(power, copies=True)) == ["discard_copy"]
+    assert steps(spec("absent", "delete"), observed("running", copies=True))[-1] == "delete_disks"
+
+
 EFFECTS = {
     "start": "running", "unpause": "running", "pause": "paused", "suspend": "suspended", "destroy": "shutdown",
     "shutdown": "shutdown", "discard_saved_state": "shutdown", "undefine": "absent",

@@ -31,6 +31,7 @@ def test_idle_servers(vm, action):
     expected = action in ALLOWED_WHEN_IDLE[vm]
     expected |= vm in LIVING and action in FOR_THE_LIVING
     expected |= vm in LIVING | {"error"} and action in GROUPS
+    expected |= vm in LIVING and action in ("createImage", "createBackup")
     expected |= vm != "deleted" and action == "delete"
     assert state.allowed(action, vm, None) == expected
 
@@ -74,6 +75,9 @@ def test_tasks_of_operations():
     assert state.task_state("reboot", "", {"type": "SOFT"}) == "rebooting"
     assert state.task_state("reboot", "", {"type": "HARD"}) == "rebooting_hard"
     assert state.task_state("attach_interface", "", {}) is None
+    assert state.task_state("createImage", "", {}) == "image_snapshot_pending"
+    assert state.task_state("createImage", "image_uploading", {}) == "image_uploading"
+    assert state.task_state("createBackup", "", {}) == "image_backup"
 
 
 def test_words():

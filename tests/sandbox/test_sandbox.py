@@ -84,6 +84,23 @@ def test_it_has_the_files_that_it_was_given(tmp_path):
     assert (tmp_path / "out").read_bytes() == b"text"
 
 
+def test_what_others_use_as_well_is_read_and_not_lent(tmp_path):
+    (tmp_path / "base").write_bytes(b"text")
+    (tmp_path / "base").chmod(0o644)
+    with (tmp_path / "base").open("rb") as shared:
+        where = sandbox.seen_as(shared)
+        ended = python(f"import os; print(os.stat('{where}').st_uid, open('{where}').read())", shared=[shared])
+        assert ended.output.split() == [str(os.getuid()).encode(), b"text"], ended
+        assert b"PermissionError" in python(f"open('{where}', 'r+b')", shared=[shared]).errors
+
+
+def test_it_ends_when_nobody_wants_it_any_more():
+    answers = iter([False, False, True])
+    ended = python("import time; time.sleep(100)", cancelled=lambda: next(answers))
+    assert (ended.status, ended.problem) == (-signal.SIGKILL, "it was cancelled")
+    assert python("print(1)", cancelled=lambda: False).output == b"1\n"
+
+
 def test_there_is_no_network():
     listening = "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()"
     assert python(listening + "; socket.create_connection(s.getsockname(), 2)").status == 1

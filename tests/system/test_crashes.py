@@ -155,6 +155,23 @@ def test_it_dies_in_a_reboot(doomed: Doomed, server: str, kind: str) -> None:
     passed(deaths, "before destroy", "after start", *(["after define"] if kind == "agent" else []))
 
 
+@pytest.mark.parametrize("kind", ["agent", "qemu", "server"])
+def test_it_dies_while_an_image_is_made(doomed: Doomed, server: str, kind: str) -> None:
+    """A guest that dies meanwhile stays off, as it would at any other time; the image is one of its disk."""
+
+    def image() -> None:
+        doomed.runs(server)
+        doomed.user.delete_image(doomed.user.snapshot(server))
+        left = [file.name for file in doomed.cloud.settings.path("instances", server).glob("copy-*")]
+        assert not left
+
+    deaths = doomed.doom.at_every_point(kind, image, step=3 if kind == "server" else 1)
+    # Before or after it: how often a step is repeated varies.
+    wanted = {"agent": (" copy_disk", " upload_image"), "qemu": (" copy_disk",), "server": ("committed ",)}
+    passed(deaths, *wanted[kind])
+    doomed.runs(server)
+
+
 def test_the_server_dies_in_create_and_delete(doomed: Doomed) -> None:
     """Each third point: an API's commit, a claim, a schedule, OVN's rows, what the agent reports."""
     passed(doomed.doom.at_every_point("server", doomed.life, step=3), "before the commit of ", "committed ")

@@ -9,7 +9,7 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -132,6 +132,24 @@ class Client:
                 return response.status, response.read()
             except NETWORK_ERRORS as error:
                 raise Away(f"the answer broke off: {error}") from error
+
+    def upload(self, path: str, chunks: Iterable[bytes], size: int, timeout: float) -> tuple[int, bytes]:
+        """PUT of `size` bytes that are never in memory together, tried once: (status, body). `timeout` is for each read
+        and write, so also for the answer. Raises Away, and what `chunks` raises."""
+        connection = _Connection(self.socket_path, timeout)
+        with self._lock:
+            self._active.add(connection)
+        try:
+            headers = {**self.headers(), "Content-Type": "application/octet-stream", "Content-Length": str(size)}
+            connection.request("PUT", path, body=chunks, headers=headers)
+            response = connection.getresponse()
+            if response.status == 401:
+                self._token = ""
+            return response.status, response.read()
+        except NETWORK_ERRORS as error:
+            raise Away(f"{self.socket_path}: {error or type(error).__name__}") from error
+        finally:
+            self._drop(connection)
 
     @contextlib.contextmanager
     def response(

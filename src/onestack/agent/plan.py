@@ -11,6 +11,8 @@ States and ways between them:
     paused            build, start    start, pause  pause            -             start, pause
     suspended         build, start    start, save   save             save          -
     absent            leftovers go    delete        delete           delete        delete
+
+An image of a server (wire.SNAPSHOTS) is made in whatever state the guest is, and leaves it there.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from onestack.agent.drivers.base import Observed, Step
-from onestack.wire import OperationSpec, ServerSpec
+from onestack.wire import SNAPSHOTS, OperationSpec, ServerSpec
 
 # Operations that may make disks. With any other a missing disk is an error: a fresh one would hide the loss of data.
 BUILDS = frozenset({"create", "rebuild", "evacuate", "unshelve"})
@@ -41,6 +43,10 @@ def plan(spec: ServerSpec, observed: Observed, now: float) -> Plan:
     if spec.desired == "absent":
         return _delete(observed)
     operation = spec.operation
+    if operation is not None and operation.action in SNAPSHOTS:
+        return _snapshot(observed)
+    if observed.copies:  # of an operation that was ended before it was through
+        return Plan([Step("discard_copy")])
     if operation is None:
         return _idle(spec, observed)
     if operation.action == "reboot" and observed.mark != operation.id:
@@ -54,6 +60,16 @@ def _delete(observed: Observed) -> Plan:
     if observed.power == "absent" and not observed.leftovers:
         return Plan()
     return Plan([Step("destroy"), Step("undefine"), Step("unplug_interfaces"), Step("delete_disks")])
+
+
+def _snapshot(observed: Observed) -> Plan:
+    if observed.delivered:
+        return Plan([Step("discard_copy")] if observed.copies else [])
+    if observed.copied:
+        return Plan([Step("upload_image")])
+    if not observed.disks:
+        return Plan(fault="The disks of the server are no longer on its host, so there is nothing to make an image of.")
+    return Plan([Step("copy_disk")])
 
 
 def _idle(spec: ServerSpec, observed: Observed) -> Plan:

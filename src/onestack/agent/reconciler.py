@@ -24,7 +24,7 @@ from onestack.agent.drivers.base import (
 )
 from onestack.agent.plan import plan
 from onestack.agent.workers import Workers
-from onestack.wire import Fault, OperationSpec, Power, ServerSpec, ServerStatus, StepEvent
+from onestack.wire import SNAPSHOTS, Fault, OperationSpec, Power, ServerSpec, ServerStatus, StepEvent
 
 log = logging.getLogger(__name__)
 
@@ -229,6 +229,8 @@ class Reconciler:
             return
         if operation is not None and operation.action == "create":
             self._clean_up(spec)
+        if operation is not None and operation.action in SNAPSHOTS:
+            self._discard_copy(spec)
         if operation is not None:
             entry.fault, entry.finished = fault, True
             self._send(entry, spec, self._power(spec), "failed")
@@ -245,6 +247,13 @@ class Reconciler:
                 self.driver.run(step, Context(spec=gone))
         except (StepFailed, Unavailable) as error:
             log.warning("server %s: what its failed create left stays until it is deleted: %s", spec.id, error)
+
+    def _discard_copy(self, spec: ServerSpec) -> None:
+        """At once: a copy may be as large as the disk. What stays is removed when the server is next looked at."""
+        try:
+            self.driver.run(Step("discard_copy"), Context(spec=msgspec.structs.replace(spec, operation=None)))
+        except (StepFailed, Unavailable) as error:
+            log.warning("server %s: a copy of its disk stays for now: %s", spec.id, error)
 
     def _away(self, entry: Entry, spec: ServerSpec, error: Unavailable) -> None:
         """An engine is away: try again, ever more slowly, and in the end say so."""

@@ -144,6 +144,8 @@ class Server(Base):
     access_ip_v4: Mapped[str] = mapped_column(sa.String(64), default="")
     access_ip_v6: Mapped[str] = mapped_column(sa.String(64), default="")
     meta: Mapped[Any] = mapped_column("metadata", Json, default=dict)
+    # What images that are made of it say of its image and its maker, by Nova's names (snapshots.py).
+    system_metadata: Mapped[Any] = mapped_column(Json, default=dict, server_default="{}")
     trusted_certs: Mapped[Any] = mapped_column(Json, nullable=True)
     reservation_id: Mapped[str] = mapped_column(sa.String(64), default="")
     launch_index: Mapped[int] = mapped_column(default=0)

@@ -52,6 +52,8 @@ POLICIES: dict[str, str] = {
     f"{_V}servers:stop": MEMBER,
     f"{_V}servers:reboot": MEMBER,
     f"{_V}servers:rebuild": MEMBER,
+    f"{_V}servers:create_image": MEMBER,
+    f"{_V}os-create-backup": MEMBER,
     f"{_V}os-deferred-delete:force": MEMBER,
     f"{_V}os-deferred-delete:restore": MEMBER,
     f"{_V}os-extended-server-attributes": ADMIN,

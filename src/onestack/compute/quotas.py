@@ -78,6 +78,13 @@ def check_metadata(session: Session, project_id: str, items: int) -> None:
         raise Forbidden(f"Maximum number of metadata items exceeds {limit}")
 
 
+def check_image_metadata(session: Session, project_id: str, items: int) -> None:
+    """Of the metadata that an image of a server is given."""
+    limit = limits(session, project_id)["metadata_items"] if items else quota.UNLIMITED
+    if limit != quota.UNLIMITED and items > limit:
+        raise Forbidden("Image metadata limit exceeded")
+
+
 def check_personality(session: Session, project_id: str, files: Iterable[tuple[str, int]]) -> None:
     """`files`: (path, bytes of content)."""
     files = list(files)

@@ -208,9 +208,10 @@ def _task_in(tasks: set[str | None]) -> sa.ColumnElement[bool]:
         found.append(sa.and_(Operation.action == "reboot", sa.not_(soft)))
     if None in tasks:
         found.append(sa.or_(Operation.action.is_(None), Operation.action.in_(("attach_interface", "detach_interface"))))
-    stages = tasks & {"scheduling", "spawning"}
-    if stages:
-        found.append(sa.and_(Operation.action == "create", Operation.stage.in_([str(stage) for stage in stages])))
+    for action, stages in state.STAGES.items():
+        wanted = [stage for stage in stages if stage in tasks] + ([""] if stages[0] in tasks else [])
+        if wanted:
+            found.append(sa.and_(Operation.action == action, Operation.stage.in_(wanted)))
     return sa.or_(sa.false(), *found)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import hosts, state
+from onestack.compute import hosts, snapshots, state
 from onestack.compute.console import tokens
 from onestack.compute.metadata import passwords
 from onestack.compute.models import Server, ServerTag
@@ -93,7 +93,7 @@ def check_unlocked(ctx: Context, found: Loaded) -> None:
 
 def begin(
     session: Session, req: Request, found: Loaded, action: str, *, desired: str | None = None,
-    args: dict[str, Any] | None = None,
+    args: dict[str, Any] | None = None, stage: str = "",
 ) -> Operation:  # fmt: skip
     """Owe `action` to the server's host, replacing what is under way. The caller has checked that it is allowed."""
     server, cloud = found.server, req.cloud
@@ -104,7 +104,7 @@ def begin(
     server.updated_at = cloud.clock.now()
     found.operation = operations.enqueue(
         session, cloud, action=action, object_type=OBJECT, object_id=server.id, project_id=req.ctx.project_id,
-        user_id=req.ctx.user_id, request_id=req.id, args=args, host=server.host,
+        user_id=req.ctx.user_id, request_id=req.id, args=args, host=server.host, stage=stage,
     )  # fmt: skip
     hosts.touch(session, cloud, server)
     return found.operation
@@ -125,6 +125,7 @@ def instant(session: Session, req: Request, server: Server, action: str, args: d
 
 def supersede(session: Session, cloud: Cloud, operation: Operation, action: str) -> None:
     operations.finish(session, cloud, operation, error=f"Replaced by {action}.")
+    snapshots.ended(session, cloud, operation)
     session.flush()  # the next one can't be unfinished before this one is finished
 
 

@@ -9,10 +9,10 @@ Nothing here is stored. From what is desired and observed, and the operation und
 
     vm_state    allowed (task_state None unless said otherwise)
     building    delete, lock; what doesn't touch the guest
-    active      stop, reboot, pause, suspend, rebuild, interfaces, metadata, tags
-    stopped     start, reboot HARD, rebuild, interfaces, metadata, tags
-    paused      unpause, reboot HARD, interfaces, metadata, tags
-    suspended   resume, reboot HARD, metadata, tags
+    active      stop, reboot, pause, suspend, rebuild, interfaces, images of it, metadata, tags
+    stopped     start, reboot HARD, rebuild, interfaces, images of it, metadata, tags
+    paused      unpause, reboot HARD, interfaces, images of it, metadata, tags
+    suspended   resume, reboot HARD, images of it, metadata, tags
     error       stop, reboot HARD, rebuild; delete
     deleted     nothing
 
@@ -39,12 +39,18 @@ _BY_POWER = {"running": "active", "paused": "paused", "suspended": "suspended", 
 SETTLED_AT = {"active": ("running", "pending"), "paused": ("paused",), "suspended": ("suspended",),
               "stopped": ("shutdown", "crashed", "absent")}  # fmt: skip
 
-# What an operation shows as task_state. create, attach_interface … show their stage, or nothing.
+# What an operation shows as task_state: its name's, or its stage (the first one until it has any), or nothing.
 _TASKS = {
     "start": "powering-on", "stop": "powering-off", "pause": "pausing", "unpause": "unpausing",
     "suspend": "suspending", "resume": "resuming", "delete": "deleting", "rebuild": "rebuilding",
 }  # fmt: skip
-TASK_STATES = (None, "scheduling", "spawning", "rebooting", "rebooting_hard", *_TASKS.values())
+STAGES = {
+    "create": ("scheduling", "spawning"),
+    "createImage": ("image_snapshot_pending", "image_snapshot", "image_pending_upload", "image_uploading"),
+    "createBackup": ("image_backup", "image_pending_upload", "image_uploading"),
+}  # fmt: skip
+_STAGES = dict.fromkeys(stage for stages in STAGES.values() for stage in stages)
+TASK_STATES = (None, *_STAGES, "rebooting", "rebooting_hard", *_TASKS.values())
 
 _STATUS = {
     "building": "BUILD", "active": "ACTIVE", "stopped": "SHUTOFF", "paused": "PAUSED", "suspended": "SUSPENDED",
@@ -90,6 +96,8 @@ RULES: dict[str, Rule] = {
     "suspend": _rule("active"),
     "resume": _rule("suspended"),
     "rebuild": _rule("active", "stopped", "error"),
+    "createImage": _rule(*_LIVING),
+    "createBackup": _rule(*_LIVING),
     "attach_interface": _rule("active", "paused", "stopped"),
     "detach_interface": _rule("active", "paused", "stopped"),
     "changePassword": _rule("active"),
@@ -120,8 +128,8 @@ def task_state(action: str | None, stage: str | None, args: Mapping[str, Any] | 
     """`action`, `stage`, `args` of the unfinished operation; None without one."""
     if action is None:
         return None
-    if action == "create":
-        return stage or "scheduling"
+    if action in STAGES:
+        return stage or STAGES[action][0]
     if action == "reboot":
         return "rebooting" if (args or {}).get("type") == "SOFT" else "rebooting_hard"
     return _TASKS.get(action)

@@ -12,12 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import hosts, servers, spec
+from onestack.compute import hosts, servers, snapshots, spec
 from onestack.compute.models import Server, Stray
 from onestack.core import operations
 from onestack.core.cloud import Cloud
 from onestack.core.operations import Operation, OperationEvent
-from onestack.wire import ServerStatus, StepEvent
+from onestack.wire import SNAPSHOTS, ServerStatus, StepEvent
 
 _MOST_STEPS = 200  # of one operation: an agent gone mad must not fill the database
 _LONGEST_MESSAGE = 4000
@@ -57,6 +57,13 @@ def _take(session: Session, cloud: Cloud, server: Server, operation: Operation |
         if status.operation_state == "running":
             operation.state = operations.RUNNING
             operation.updated_at = cloud.clock.now()
+            if operation.action in SNAPSHOTS:
+                snapshots.taken(operation)
+        elif status.operation_state == "done" and operation.action in SNAPSHOTS:
+            operations.finish(session, cloud, operation)
+            snapshots.ended(session, cloud, operation)
+            server.updated_at = cloud.clock.now()
+            _outside(session, cloud, server, status)
         elif status.operation_state == "done":
             _done(session, cloud, server, operation)
         elif status.operation_state == "failed":
@@ -92,6 +99,7 @@ def _failed(session: Session, cloud: Cloud, server: Server, operation: Operation
     message = status.fault.message if status.fault else "The host could not do it."
     details = status.fault.details if status.fault else ""
     operations.finish(session, cloud, operation, error=message[:_LONGEST_MESSAGE])
+    snapshots.ended(session, cloud, operation)
     server.updated_at = cloud.clock.now()
     if operation.action in ("create", "rebuild"):
         servers.fail(session, cloud, server, message[:_LONGEST_MESSAGE], details[:_LONGEST_MESSAGE])

@@ -91,8 +91,14 @@ def inspect(cloud: Cloud, image_id: str, file: Path) -> Inspected:
     )
 
 
-def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_status: str, store_name: str) -> None:
-    """`file` becomes the image's data, in one store. Raises a Fault, and leaves the image as it was, when it can't."""
+def activate(
+    cloud: Cloud, image_id: str, file: Path, digest: Digest, from_status: str, store_name: str,
+    first: Callable[[Session], None] | None = None,
+) -> None:  # fmt: skip
+    """`file` becomes the image's data, in one store. Raises a Fault, and leaves the image as it was, when it can't.
+
+    `first` is called at the beginning of the transaction that makes it so.
+    """
     found: Inspected | None = None
     location: int | None = None
     try:
@@ -100,6 +106,8 @@ def activate(cloud: Cloud, image_id: str, file: Path, digest: Digest, from_statu
             found = inspect(cloud, image_id, file)
             location = put(cloud, image_id, store_name, file)
             with cloud.db.write() as session:
+                if first is not None:
+                    first(session)
                 image = locked(session, image_id)
                 require_status(image, from_status, "active")
                 objects.give_up(session, cloud, objects.of_image(session, image.id))

@@ -14,7 +14,8 @@ _IMAGE = "images.id"
 
 
 class Image(Base):
-    """`status` is one of queued, uploading (staged), importing, active, deactivated.
+    """`status` is one of queued, saving (a server's disk is being sent), uploading (staged), importing, active,
+    deactivated, killed.
 
     The boot_… columns describe the file that a server is made from when that isn't the one that was uploaded (vmdk, vdi
     and vhd are converted to qcow2).

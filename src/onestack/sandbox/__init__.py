@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import BinaryIO, NamedTuple
@@ -25,6 +25,7 @@ from typing import BinaryIO, NamedTuple
 from onestack.sandbox import confine
 
 _OUTPUT = 64 << 10  # bytes of stdout and of stderr that a program may write
+_LOOK_SECONDS = 0.2  # between looks at whether the caller has changed its mind
 
 
 class Limits(NamedTuple):
@@ -45,10 +46,14 @@ class Ended(NamedTuple):
 
 
 def run(
-    command: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = (), write: Sequence[BinaryIO] = ()
-) -> Ended:
-    """`command[0]` is an absolute path. Waits; whatever happens, nothing of the child is left."""
-    return _run(command, "", limits, read, write)
+    command: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = (), write: Sequence[BinaryIO] = (),
+    shared: Sequence[BinaryIO] = (), cancelled: Callable[[], bool] | None = None,
+) -> Ended:  # fmt: skip
+    """`command[0]` is an absolute path. Waits, also for `cancelled`; whatever happens, nothing of the child is left.
+
+    `shared` are read as well, and must be readable for everybody: others use them, so they are lent to nobody.
+    """
+    return _run(command, "", limits, read, write, shared, cancelled)
 
 
 def call(module: ModuleType, arguments: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = ()) -> Ended:
@@ -57,24 +62,25 @@ def call(module: ModuleType, arguments: Sequence[str], limits: Limits, *, read: 
 
 
 def _run(
-    words: Sequence[str], module: str, limits: Limits, read: Sequence[BinaryIO], write: Sequence[BinaryIO]
-) -> Ended:
+    words: Sequence[str], module: str, limits: Limits, read: Sequence[BinaryIO], write: Sequence[BinaryIO],
+    shared: Sequence[BinaryIO] = (), cancelled: Callable[[], bool] | None = None,
+) -> Ended:  # fmt: skip
     handles = [file.fileno() for file in (*read, *write)]
     what = {
         "limits": {
             "AS": limits.memory, "CPU": limits.cpu, "FSIZE": limits.file_size, "NOFILE": limits.files, "CORE": 0,
         },
-        "read": [file.fileno() for file in read], "write": [file.fileno() for file in write], "parent": os.getpid(),
-        "module": module,
+        "read": [file.fileno() for file in (*read, *shared)], "write": [file.fileno() for file in write],
+        "parent": os.getpid(), "module": module,
     }  # fmt: skip
     start = [sys.executable, "-I", "-S", confine.__file__, json.dumps(what), *words]
     with _lent(handles):
         child = subprocess.Popen(
             start, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={}, close_fds=True,
-            pass_fds=handles, start_new_session=True, cwd="/",
+            pass_fds=[*handles, *(file.fileno() for file in shared)], start_new_session=True, cwd="/",
         )  # fmt: skip
         try:
-            return _watch(child, time.monotonic() + limits.seconds)
+            return _watch(child, time.monotonic() + limits.seconds, cancelled)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -84,8 +90,8 @@ def _run(
                     pipe.close()
 
 
-def _watch(child: subprocess.Popen[bytes], deadline: float) -> Ended:
-    """Until both pipes are closed, a bound is reached, or the time is over."""
+def _watch(child: subprocess.Popen[bytes], deadline: float, cancelled: Callable[[], bool] | None) -> Ended:
+    """Until both pipes are closed, a bound is reached, the time is over, or nobody wants it any more."""
     found: dict[str, bytes] = {"output": b"", "errors": b""}
     with selectors.DefaultSelector() as selector:
         for name, pipe in (("output", child.stdout), ("errors", child.stderr)):
@@ -93,9 +99,11 @@ def _watch(child: subprocess.Popen[bytes], deadline: float) -> Ended:
             selector.register(pipe, selectors.EVENT_READ, name)
         while selector.get_map():
             left = deadline - time.monotonic()
-            ready = selector.select(left) if left > 0 else []
-            if not ready:
+            if left <= 0:
                 return Ended(-signal.SIGKILL, found["output"], found["errors"], "it took too long")
+            ready = selector.select(min(left, _LOOK_SECONDS))
+            if cancelled is not None and cancelled():
+                return Ended(-signal.SIGKILL, found["output"], found["errors"], "it was cancelled")
             for key, _ in ready:
                 data = os.read(key.fd, _OUTPUT)
                 if not data:

@@ -19,7 +19,7 @@ def load(
     if settings.hypervisor == "fake":
         from onestack.agent.drivers.fake import FakeDriver
 
-        return FakeDriver(settings)
+        return FakeDriver(settings, client)
     from onestack.agent.drivers.libvirt.driver import LibvirtDriver
     from onestack.engines.paths import engine_paths
 

@@ -51,6 +51,9 @@ class Observed:
     strays: bool = False  # there are devices of ports that neither the spec nor the domain has
     mark: str = ""  # id of the last operation whose disruptive half is over (plan.py)
     asked: float | None = None  # when the guest was first asked to shut down, on the reconciler's clock
+    copies: bool = False  # there are copies of its root disk, whole or not, or one is being made
+    copied: bool = False  # one of them is whole, and the spec's operation's
+    delivered: bool = False  # the server wants no copy for the spec's operation (any more)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A hypervisor that keeps power states and nothing else: for users of the APIs, for tests, for scale.
 
 Each server is one small JSON file in `<state>/fake-hypervisor`, so an agent that restarts finds its guests again, as on
-a real host. It can play many hosts (`compute.fake_hosts`): fake-0001, fake-0002 …
+a real host. It can play many hosts (`compute.fake_hosts`): fake-0001, fake-0002 … An image of a server is an empty disk
+of its size, sent to the server as any host sends it.
 
 Server metadata tells it to misbehave:
 
@@ -19,13 +20,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
-from onestack.agent import names
+from onestack.agent import names, qcow2
+from onestack.agent.client import Client
 from onestack.agent.drivers.base import Context, NoConsole, Observed, Step, StepFailed
+from onestack.agent.snapshots import Delivery
 from onestack.config import Settings
 from onestack.wire import HostReport, NetworkSpec, Power, ServerSpec
 
 VCPUS, MEMORY_MB, DISK_GB = 64, 256 * 1024, 8 * 1024  # of each host that it plays
 VERSION = 1000000  # 1.0.0
+GIB = 1 << 30
 
 POWER_AFTER: dict[str, Power] = {
     "start": "running",
@@ -39,8 +43,10 @@ POWER_AFTER: dict[str, Power] = {
 
 
 class FakeDriver:
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: Settings, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._root = settings.path("fake-hypervisor")
+        self._copies = self._root / "copies"  # <server id>.<operation id>
+        self._delivery = Delivery(client)
         count = settings.compute.fake_hosts
         self.hostnames = [settings.hostname] if count == 1 else [f"fake-{number:04d}" for number in range(1, count + 1)]
         self._clock = clock
@@ -50,7 +56,7 @@ class FakeDriver:
 
     def start(self, changed: Callable[[str], None]) -> None:
         self._changed = changed
-        self._root.mkdir(parents=True, exist_ok=True)
+        self._copies.mkdir(parents=True, exist_ok=True)
 
     def stop(self) -> None:
         """There is nothing to let go of."""
@@ -93,9 +99,14 @@ class FakeDriver:
 
     def observe(self, spec: ServerSpec) -> Observed:
         guest = self._read(spec.id)
+        copies = self._copies_of(spec.id)
         if guest is None:
-            return Observed()
+            return Observed(leftovers=bool(copies))
+        operation = spec.operation
         return Observed(
+            copies=bool(copies),
+            copied=operation is not None and self._copy(spec.id, operation.id) in copies,
+            delivered=operation is not None and self._delivery.over(operation.id),
             power=cast(Power, guest["power"]),
             disks=guest["disks"],
             leftovers=True,
@@ -113,7 +124,14 @@ class FakeDriver:
                 f"The fake hypervisor was told to fail at {step.name}. Remove fake:fail from the server's metadata."
             )
         if step.name == "delete_disks":
+            self._discard_copies(spec.id)
             self._path(spec.id).unlink(missing_ok=True)
+            return 0.0
+        if step.name == "discard_copy":
+            self._discard_copies(spec.id)
+            return 0.0
+        if step.name in ("copy_disk", "upload_image"):
+            self._snapshot(step, context)
             return 0.0
         guest = self._read(spec.id)
         if guest is None:
@@ -143,6 +161,28 @@ class FakeDriver:
             guest["nics"] = [port for port in guest["nics"] if port != step.port_id]
         elif step.name == "undefine":
             guest["power"] = "absent"
+
+    def _snapshot(self, step: Step, context: Context) -> None:
+        spec = context.spec
+        assert spec.operation is not None
+        operation, copy = spec.operation.id, self._copy(spec.id, spec.operation.id)
+        if step.name == "upload_image":
+            self._delivery.send(operation, copy, context.cancelled)
+        elif self._delivery.wanted(operation):
+            size = max((disk.size_gb for disk in spec.disks if disk.kind == "root"), default=0) * GIB
+            part = copy.with_name(copy.name + ".part")
+            part.write_bytes(qcow2.empty(size or (spec.image.virtual_size if spec.image else 0) or GIB))
+            part.replace(copy)
+
+    def _copy(self, server_id: str, operation_id: str) -> Path:
+        return self._copies / f"{names.checked(server_id)}.{names.checked(operation_id)}"
+
+    def _copies_of(self, server_id: str) -> list[Path]:
+        return list(self._copies.glob(f"{names.checked(server_id)}.*"))
+
+    def _discard_copies(self, server_id: str) -> None:
+        for copy in self._copies_of(server_id):
+            copy.unlink(missing_ok=True)
 
     def _delay_left(self, spec: ServerSpec) -> float:
         """What is left of `fake:delay` for the operation, counted from its first step."""

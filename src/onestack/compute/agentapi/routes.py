@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from onestack.compute.agentapi import hello, images, status, work
+from onestack.compute.agentapi import hello, images, snapshots, status, work
 from onestack.compute.metadata import agents as metadata
 from onestack.core.routes import Route
-from onestack.wire import HostReport, StatusReport
+from onestack.wire import HostReport, ImageOffer, StatusReport
 
 
 def routes() -> list[Route]:
@@ -15,6 +15,8 @@ def routes() -> list[Route]:
         Route("GET", "/v1/work", handlers.work, public=True, stream=True),
         Route("POST", "/v1/status", status.status, body=StatusReport, public=True),
         Route("GET", "/v1/images/{image_id}", images.download, public=True, stream=True),
+        Route("POST", "/v1/operations/{operation_id}/image", snapshots.offer, body=ImageOffer, public=True),
+        Route("PUT", "/v1/operations/{operation_id}/image", snapshots.upload, public=True, stream=True),
         Route("GET", "/v1/servers/{server_id}/config-drive", metadata.config_drive, public=True),
         Route("GET", "/v1/metadata/{network_id}/{address}", metadata.metadata, public=True),
         Route("GET", "/v1/metadata/{network_id}/{address}/{path:path}", metadata.metadata, public=True),

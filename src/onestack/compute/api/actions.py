@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from onestack.compute import nics, questions, schema, servers
-from onestack.compute.api import rebuild
+from onestack.compute import hosts, nics, questions, schema, servers
+from onestack.compute.api import create_image, rebuild
 from onestack.compute.dialect import check_project
 from onestack.compute.microversions import LEGACY
 from onestack.compute.servers import Loaded
@@ -132,6 +132,7 @@ def _reset_state(session: Session, req: Request, found: Loaded, argument: dict[s
     if found.operation is not None and found.operation.host is not None:
         servers.supersede(session, req.cloud, found.operation, "os-resetState")
         found.operation = None
+        hosts.touch(session, req.cloud, server)
     server.error = argument["state"] == "error"
     if not server.error:
         server.launched_at = server.launched_at or (req.cloud.clock.now() if server.host is not None else None)
@@ -239,6 +240,13 @@ ACTIONS: dict[str, Action] = {
     "unlock": Action(f"{_V}os-lock-server:unlock", _unlock, argument=_nothing, guarded=False),
     "rebuild": Action(
         f"{_V}servers:rebuild", rebuild.run, argument=rebuild.body, state="rebuild"
+    ),
+    # As in Nova, a lock keeps nobody from making an image: it protects the server, which isn't changed.
+    "createImage": Action(
+        f"{_V}servers:create_image", create_image.image, argument=create_image.image_body, guarded=False
+    ),
+    "createBackup": Action(
+        f"{_V}os-create-backup", create_image.backup, argument=create_image.backup_body, guarded=False
     ),
     "forceDelete": Action(f"{_V}os-deferred-delete:force", _force_delete, argument=_anything, state="delete"),
     "restore": Action(f"{_V}os-deferred-delete:restore", _restore, argument=_anything),

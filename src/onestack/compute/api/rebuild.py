@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from sqlalchemy.orm import Session
 
-from onestack.compute import quotas, schema, servers
+from onestack.compute import quotas, schema, servers, snapshots
 from onestack.compute.api import create_schema, server_create
 from onestack.compute.api import servers as servers_api
 from onestack.compute.servers import Loaded
@@ -54,7 +55,9 @@ def run(session: Session, req: Request, found: Loaded, values: dict[str, Any]) -
     quotas.check_metadata(session, server.project_id, len(values.get("metadata") or {}))
     if "personality" in values:
         server_create.personality(session, server.project_id, values["personality"])
-    server.image = server_create.image_spec(req, session, values["imageRef"], server.ram, server.disk)
+    boot = server_create.boot_image(req, session, values["imageRef"], server.ram, server.disk)
+    server.image = msgspec.to_builtins(boot.spec())
+    server.system_metadata = {**server.system_metadata, **snapshots.remembered(boot, boot.id)}
     server.image_id = values["imageRef"]
     for key, column in _COLUMNS.items():
         if key in values:

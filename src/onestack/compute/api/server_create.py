@@ -15,7 +15,18 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, flavors, links, nics, quotas, schema, server_groups, servers, user_quotas
+from onestack.compute import (
+    availability,
+    flavors,
+    links,
+    nics,
+    quotas,
+    schema,
+    server_groups,
+    servers,
+    snapshots,
+    user_quotas,
+)
 from onestack.compute.api import create_schema
 from onestack.compute.models import Flavor, Host, Keypair, Server, ServerTag
 from onestack.core import operations
@@ -87,10 +98,13 @@ def _common(req: Request, session: Session, values: dict[str, Any], hints: dict[
     quotas.check_metadata(session, ctx.project_id, len(values.get("metadata") or {}))
     files = personality(session, ctx.project_id, values.get("personality") or [])
     image_id, boot = boot_from(req, session, values, flavor)
+    by = {"owner_user_name": ctx.user_name, "owner_project_name": ctx.project_name or "",
+          "boot_roles": ",".join(ctx.roles)}  # fmt: skip
     return {
         "project_id": ctx.project_id, "user_id": ctx.user_id,
         "description": values.get("description") if req.version >= (2, 19) else values["name"],
-        "image_id": image_id, "image": boot,
+        "image_id": image_id, "image": msgspec.to_builtins(boot.spec()),
+        "system_metadata": by | snapshots.remembered(boot, boot.properties.get("base_image_ref", boot.id)),
         **flavor_columns(flavor), **key_columns(session, ctx.user_id, values.get("key_name")),
         "user_data": values.get("user_data"), "personality": files,
         "config_drive": bool(values.get("config_drive")),
@@ -185,10 +199,8 @@ def _destination(req: Request, session: Session, values: dict[str, Any]) -> tupl
     return zone or None, host or None
 
 
-def boot_from(
-    req: Request, session: Session, values: dict[str, Any], flavor: Flavor
-) -> tuple[str | None, dict[str, Any] | None]:
-    """The image's id and its wire.ImageSpec. Raises BadRequest when it isn't there or doesn't fit the flavor."""
+def boot_from(req: Request, session: Session, values: dict[str, Any], flavor: Flavor) -> tuple[str, image.BootImage]:
+    """The image, and its id as it was given. Raises BadRequest when it isn't there or doesn't fit the flavor."""
     image_id = values.get("imageRef") or ""
     mapped = _mapped_image(values)
     if mapped and image_id and mapped != image_id:
@@ -200,10 +212,10 @@ def boot_from(
                          "mapping combination is not valid.")  # fmt: skip
     if not schema.is_uuid(image_id):
         raise BadRequest("Invalid imageRef provided.")
-    return image_id, image_spec(req, session, image_id, flavor.ram, flavor.disk)
+    return image_id, boot_image(req, session, image_id, flavor.ram, flavor.disk)
 
 
-def image_spec(req: Request, session: Session, image_id: str, ram: int, disk: int) -> dict[str, Any]:
+def boot_image(req: Request, session: Session, image_id: str, ram: int, disk: int) -> image.BootImage:
     """Raises BadRequest when the image isn't there, isn't active, or needs more than `ram` MiB and `disk` GiB."""
     try:
         boot = image.boot_image(req.cloud, session, req.ctx, image_id)
@@ -219,8 +231,7 @@ def image_spec(req: Request, session: Session, image_id: str, ram: int, disk: in
             f"Flavor's disk is too small for requested image. Flavor disk is {disk * GIB} bytes, "
             f"minimum size is {needed} bytes."
         )
-    spec: dict[str, Any] = msgspec.to_builtins(boot.spec())
-    return spec
+    return boot
 
 
 def _mapped_image(values: dict[str, Any]) -> str:

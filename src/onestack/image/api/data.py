@@ -44,12 +44,19 @@ async def stage(req: Request, image_id: str) -> Response:
 
 
 async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: data.Finish) -> Response:
-    """Receive the body and hand it to `finish`. Whatever fails, no file is left."""
     media = (req.header("Content-Type") or "").split(";")[0].strip().lower()
     if media != "application/octet-stream":
         raise UnsupportedMedia(f"Invalid content type {media or 'None'}")
     size = _told_size(req)
     image_id = await req.run(_check, req, image_id, rule, wanted, size)
+    name = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name
+    await receive(req, image_id, finish, name, size)
+    return Response(None, 204)
+
+
+async def receive(req: Request, image_id: str, finish: data.Finish, store_name: str, size: int = 0) -> None:
+    """The body of the request goes to `finish`, as a file that is hashed; `size`: its bytes, where they are known.
+    Whatever fails, no file is left."""
     with data.disk_errors():
         staging = await req.run(Staging, req.cloud, image_id)
         try:
@@ -57,14 +64,12 @@ async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: dat
             if size not in (0, staging.size):
                 raise BadRequest(f"Size mismatch: {size} bytes were announced, and {staging.size} came.")
             digest = await req.run(staging.finish)
-            name = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name
-            await req.run(finish, req.cloud, image_id, staging.path, digest, name)
+            await req.run(finish, req.cloud, image_id, staging.path, digest, store_name)
         except OSError:
             await _drain(req)
             raise
         finally:
             await asyncio.shield(req.run(staging.discard))
-    return Response(None, 204)
 
 
 def _told_size(req: Request) -> int:

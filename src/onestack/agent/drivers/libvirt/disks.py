@@ -6,6 +6,7 @@ disk.swap     raw and sparse, a swap area
 disk.config   the config drive, ISO 9660 with the label config-2
 image         name of the cached image that the root disk stands on
 console.log   what the serial console said (virtlogd keeps it below 2 MiB and three older ones)
+copy-…        a copy of the root disk on its way to become an image (copies.py)
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import msgspec
 from onestack.agent import host, names, taps
 from onestack.agent.client import Away, Client
 from onestack.agent.drivers.base import Context, Observed, Step, StepFailed, Unavailable
-from onestack.agent.drivers.libvirt import figures, shape, xml
+from onestack.agent.drivers.libvirt import copies, figures, shape, xml
 from onestack.agent.drivers.libvirt.connection import Connection, translated
 from onestack.agent.drivers.libvirt.consoles import console_output, console_socket
 from onestack.agent.drivers.libvirt.disks import Disks
@@ -26,6 +26,7 @@ from onestack.agent.drivers.libvirt.images import ImageCache
 from onestack.agent.drivers.libvirt.plugging import Plugging
 from onestack.agent.metadata import Metadata
 from onestack.agent.ovs import OpenVSwitch
+from onestack.agent.snapshots import Delivery
 from onestack.wire import ConfigDrive, DriveFile, HostReport, NetworkSpec, Power, ServerSpec
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class LibvirtDriver:
         self._sockets = RUN / cloud_id[:8]  # short: a unix socket's path has at most 107 bytes
         self.disks = Disks(self._instances)
         self.images = ImageCache(self._cache, self._instances, client)
+        self._delivery = Delivery(client)
         ovs = OpenVSwitch(ovsdb, bridge)
         self.plugging = Plugging(ovs, cloud_id)
         self.metadata = Metadata(ovs, cloud_id, client)
@@ -165,7 +167,7 @@ class LibvirtDriver:
         domain = self._domain(spec.id)
         disks = self.disks.complete(spec)
         if domain is None:
-            return Observed(disks=disks, leftovers=self._leftovers(spec))
+            return Observed(disks=disks, leftovers=self._leftovers(spec), **self._copies(spec))
         with translated("look at the server"):
             state, reason = domain.state(0)
             power = POWER.get(state, "running")
@@ -177,6 +179,7 @@ class LibvirtDriver:
         if power != "running":
             self._forget(spec.id)
         return Observed(
+            **self._copies(spec),
             power=power,
             disks=disks,
             leftovers=True,
@@ -186,6 +189,16 @@ class LibvirtDriver:
             mark=found.mark,
             asked=self._asked.get(spec.id),
         )
+
+    def _copies(self, spec: ServerSpec) -> dict[str, Any]:
+        """What Observed says of copies of the root disk."""
+        directory, operation = self.disks.directory(spec.id), spec.operation
+        found = copies.of(directory)
+        return {
+            "copies": bool(found),
+            "copied": operation is not None and copies.path(directory, operation.id) in found,
+            "delivered": operation is not None and self._delivery.over(operation.id),
+        }
 
     def _leftovers(self, spec: ServerSpec) -> bool:
         if self.disks.directory(spec.id).exists() or taps.owned(self.plugging.owner(spec.id)):
@@ -313,6 +326,35 @@ class LibvirtDriver:
 
     def _step_delete_disks(self, step: Step, context: Context) -> None:
         self.disks.remove(context.spec.id)
+
+    def _step_copy_disk(self, step: Step, context: Context) -> float:
+        spec = context.spec
+        assert spec.operation is not None
+        target = copies.path(self.disks.directory(spec.id), spec.operation.id)
+        disk = next(disk.path for disk in self.disks.layout(spec))
+        domain = self._domain(spec.id)
+        if domain is not None:
+            self._check_quiet(spec, domain)
+        if not copies.begun(target) and not self._delivery.wanted(spec.operation.id):
+            return 0.0
+        base = copies.Base(self.images.path(spec.image), spec.image.disk_format) if spec.image is not None else None
+        return copies.make(domain, disk, base, target, context.cancelled)
+
+    def _check_quiet(self, spec: ServerSpec, domain: libvirt.virDomain) -> None:
+        """Raises StepFailed when the guest runs, and its image asks for file systems that are at rest in a copy."""
+        asked = spec.image.properties.get("os_require_quiesce", "") if spec.image is not None else ""
+        with translated(copies.WHAT):
+            if asked.lower() in ("yes", "true", "on", "1") and domain.isActive():
+                raise StepFailed("QEMU guest agent is not enabled, and the image of the server requires it to be.")
+
+    def _step_upload_image(self, step: Step, context: Context) -> None:
+        spec = context.spec
+        assert spec.operation is not None
+        target = copies.path(self.disks.directory(spec.id), spec.operation.id)
+        self._delivery.send(spec.operation.id, target, context.cancelled)
+
+    def _step_discard_copy(self, step: Step, context: Context) -> None:
+        copies.discard(self._domain(context.spec.id), self.disks.directory(context.spec.id))
 
     def _step_attach_interface(self, step: Step, context: Context) -> None:
         nic = next(nic for nic in context.spec.nics if nic.port_id == step.port_id)
