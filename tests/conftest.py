@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import argon2
 import falcon.testing
 import pytest
 
@@ -22,6 +23,7 @@ from onestack.core.clock import FakeClock
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import Base, Database
+from onestack.identity import passwords
 from tests import postgresql
 
 PROJECT = "1" * 32
@@ -99,6 +101,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _cluster: list[postgresql.Cluster] = []
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that at the end no worker waits for another one's last."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The process that the tests were started with starts the cluster; workers inherit where it is."""
     if config.getoption("--database") == "postgresql" and not hasattr(config, "workerinput"):
@@ -151,6 +158,16 @@ def tables_made_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
     patch = pytest.MonkeyPatch()
     patch.setattr(Database, "create_all", create_all)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def passwords_hashed_cheaply() -> Iterator[None]:
+    """A hash and each comparison with it take what the product lets them take on purpose: most of the time of a test
+    that begins with people who log in. (tests/identity/test_resources.py looks at the product's own parameters.)"""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(passwords, "_hasher", argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     yield
     patch.undo()
 

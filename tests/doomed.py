@@ -5,15 +5,16 @@
 A process of either kind passes points: a server before and after the commit of each write transaction and each thing
 that it does with a file of an image, an agent before and after each step. While DIRECTORY/<kind>.armed holds a number
 N, the N-th point from then on kills the process with SIGKILL, and DIRECTORY/<kind>.died says which it was. It is
-started again at once, unarmed; it is forked from a process that has imported everything, so that a life costs no more
-than the program's own start. Two more kinds are for the agent: `report`, before and after each report to the server,
-and `qemu`, where the N-th step at which the QEMU of its server runs kills that.
+started again at once, unarmed; it is forked from a process that has imported everything and parsed the rules, so that a
+life costs no more than the program's own start. Two more kinds are for the agent: `report`, before and after each
+report to the server, and `qemu`, where the N-th step at which the QEMU of its server runs kills that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -53,11 +54,12 @@ class Trap:
 
 
 def prepare_server() -> Any:
+    from onestack.config import Settings
     from onestack.core.db import Database, on_commit
     from onestack.server import bootstrap, build, main
 
     assert bootstrap
-    assert build
+    build.services(build.cloud_of(Settings(state="/nonexistent", hypervisor="fake")))  # the rules are parsed
     trap, original = Trap("server"), Database.write
 
     def point(name: str) -> None:
@@ -150,6 +152,8 @@ def main() -> None:
     kind, arguments = sys.argv[1], sys.argv[3:]
     libc = ctypes.CDLL(None)
     run = {"server": prepare_server, "agent": prepare_agent}[kind]()
+    gc.collect()
+    gc.freeze()  # a life need not look through what it was forked with
     while True:
         child = os.fork()
         if child == 0:

@@ -1,4 +1,4 @@
-"""One cloud for a module's tests, brought back to its beginning before each."""
+"""One cloud for all tests here, brought back to its beginning before each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ settings.register_profile("contract", max_examples=4, derandomize=True, **_COMMO
 settings.register_profile("deep", max_examples=100, **_COMMON)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def built_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("world")
     with new_database(directory) as url:

@@ -383,11 +383,14 @@ class _Hypervisor:
         self._caller.loop.close()
 
     def _run(self) -> None:
+        seen = 0
         while not self._stop.is_set():
-            answer = self._caller.request("GET", "/v1/work?after=1000000000&wait=1", headers=self._headers)
+            answer = self._caller.request("GET", f"/v1/work?after={seen}&wait=1", headers=self._headers)
             if answer.status != 200:
                 continue
-            for question in msgspec.json.decode(answer.body, type=Work).questions:
+            work = msgspec.json.decode(answer.body, type=Work)
+            seen = work.revision
+            for question in work.questions:
                 body = msgspec.json.encode(HostAnswer(ok=True, body={"output": MARK}))
                 with contextlib.suppress(json.JSONDecodeError):
                     self._caller.request("POST", f"/v1/answers/{question.id}", body=body, headers=self._headers)

@@ -9,11 +9,14 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from onestack.core.db import fetch, many
 from onestack.identity.backends import BACKEND
 from onestack.identity.models import NO_DOMAIN, Assignment, ImpliedRole, Project, Role
 
 SYSTEM = "all"
 _MAX_DEPTH = 32  # of a tree of projects; only a guard against a loop in the rows
+_IMPLIED = sa.select(ImpliedRole.prior_role_id, ImpliedRole.implied_role_id)
+_SHOWN = sa.select(Role.id, Role.name).where(Role.id.in_(many("ids")), Role.domain_id == NO_DOMAIN).order_by(Role.name)
 
 
 class RoleRef(NamedTuple):
@@ -91,7 +94,7 @@ def acts_for(session: Session, user_id: str) -> sa.ColumnElement[bool]:
 def implications(session: Session) -> dict[str, set[str]]:
     """Role id → ids of the roles that it implies at first hand."""
     found: dict[str, set[str]] = defaultdict(set)
-    for prior, implied in session.execute(sa.select(ImpliedRole.prior_role_id, ImpliedRole.implied_role_id)):
+    for prior, implied in fetch(session, _IMPLIED):
         found[prior].add(implied)
     return found
 
@@ -113,8 +116,7 @@ def effective_roles(session: Session, role_ids: Iterable[str]) -> list[RoleRef]:
     ids = closure(role_ids, implications(session))
     if not ids:
         return []
-    query = sa.select(Role.id, Role.name).where(Role.id.in_(ids), Role.domain_id == NO_DOMAIN).order_by(Role.name)
-    return [RoleRef(row.id, row.name) for row in session.execute(query)]
+    return [RoleRef(row.id, row.name) for row in fetch(session, _SHOWN, ids=sorted(ids))]
 
 
 def roles_on_project(session: Session, user_id: str, project: Project) -> list[RoleRef]:

@@ -21,6 +21,7 @@ from sqlalchemy.orm import Session
 from onestack.core import revision
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.db import fetch, many
 from onestack.core.errors import Fault, Forbidden, NotFound
 from onestack.identity import access_rules, accounts, assignments, catalog, endpoint_filter, trusts
 from onestack.identity.assignments import RoleRef
@@ -311,45 +312,47 @@ def changed(session: Session) -> None:
     revision.advance(session, FEED)
 
 
-def is_revoked(session: Session, token: Token) -> bool:
-    """Whether a revocation from after the token was issued matches it in everything that the revocation names."""
-    matches = [
-        (column, [value for value in values if value is not None]) for column, values in _revocable(token).items()
-    ]
-    query = (
+def _revocation() -> sa.Select[Any]:
+    """A revocation from after a token was issued that matches it in everything that the revocation names."""
+    one = (
+        Revocation.audit_id, Revocation.audit_chain_id, Revocation.project_id, Revocation.trust_id,
+        Revocation.consumer_id, Revocation.access_token_id,
+    )  # fmt: skip
+    several = (Revocation.user_id, Revocation.domain_id, Revocation.role_id)
+    matches = [(column, column == sa.bindparam(column.key)) for column in one]
+    matches += [(column, column.in_(many(column.key))) for column in several]
+    return (
         sa.select(Revocation.id)
         .where(
-            Revocation.issued_before >= token.payload.issued_at,
-            sa.or_(*(column.in_(values) for column, values in matches)),  # for the indexes' sake
-            *(sa.or_(column.is_(None), column.in_(values)) for column, values in matches),
+            Revocation.issued_before >= sa.bindparam("issued_at"),
+            sa.or_(*(match for _, match in matches)),  # for the indexes' sake
+            *(sa.or_(column.is_(None), match) for column, match in matches),
         )
         .limit(1)
     )
-    return session.execute(query).first() is not None
 
 
-def _revocable(token: Token) -> dict[Any, list[str | None]]:
-    """What revocations can name → what this token has of it."""
+_REVOCATION = _revocation()
+
+
+def is_revoked(session: Session, token: Token) -> bool:
+    """Whether there is such a revocation."""
     payload, trust = token.payload, token.trust
-    users: list[str | None] = [payload.user_id]
-    domains: list[str | None] = [token.user.domain_id, token.home_id]
+    users = {payload.user_id}
+    domains = {token.user.domain_id, token.home_id}
     if trust is not None:
-        users += [trust.trustor_user_id, trust.trustee_user_id]
+        users |= {trust.trustor_user_id, trust.trustee_user_id}
     if token.project is not None:
-        domains.append(token.project.domain_id)
+        domains.add(token.project.domain_id)
     if token.domain is not None:
-        domains.append(token.domain.id)
-    return {
-        Revocation.audit_id: [payload.audit_ids[0]],
-        Revocation.audit_chain_id: [payload.audit_ids[-1]],
-        Revocation.user_id: users,
-        Revocation.project_id: [payload.project_id],
-        Revocation.domain_id: domains,
-        Revocation.role_id: [role.id for role in token.roles],
-        Revocation.trust_id: [payload.trust_id],
-        Revocation.consumer_id: [token.consumer_id],
-        Revocation.access_token_id: [payload.access_token_id],
-    }
+        domains.add(token.domain.id)
+    found = fetch(
+        session, _REVOCATION, issued_at=payload.issued_at,
+        audit_id=payload.audit_ids[0], audit_chain_id=payload.audit_ids[-1], user_id=sorted(users),
+        project_id=payload.project_id, domain_id=sorted(domains), role_id=[role.id for role in token.roles],
+        trust_id=payload.trust_id, consumer_id=token.consumer_id, access_token_id=payload.access_token_id,
+    )  # fmt: skip
+    return found.first() is not None
 
 
 def revoke(session: Session, cloud: Cloud, **what: str) -> None:
