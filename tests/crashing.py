@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,10 +87,10 @@ class Doom:
             process.send_signal(signal.SIGKILL)  # their children die with them
             process.wait(10)
 
-    def arm(self, kind: str, number: int) -> None:
+    def arm(self, kind: str, number: int, word: str = "") -> None:
         (self.directory / f"{kind}.died").unlink(missing_ok=True)
         new = self.directory / f"{kind}.new-order"
-        new.write_text(f"{number} {next(self.orders)}")
+        new.write_text(f"{number} {next(self.orders)} {word}")
         new.replace(self.directory / f"{kind}.armed")
 
     def disarm(self, kind: str) -> str:
@@ -100,24 +100,27 @@ class Doom:
         return died.read_text() if died.exists() else ""
 
     def at_every_point(
-        self, kind: str, operation: Callable[[], None], step: int = 1, most: int = MOST_POINTS
-    ) -> list[str]:
+        self, kind: str, operation: Callable[[], None], step: int = 1, most: int = MOST_POINTS,
+        wanted: Sequence[str] = (),
+    ) -> list[str]:  # fmt: skip
         """Run the operation, dying at its first point, its second …, until it passes; the points where it died.
 
-        With `most`, only so many points: for an operation that has more of them the later it is killed.
+        With `most`, only so many points: for an operation that has more of them the later it is killed. What else the
+        process does moves the numbers of points, so one can be missed: points that contain a word of `wanted` are
+        asked for by name then.
         """
+        deaths = self._at_numbers(kind, operation, step, most)
+        for word in wanted:
+            if not any(word in death for death in deaths):
+                deaths.append(self._life(kind, operation, 1, word))
+                assert deaths[-1], f"there is no point {word}: {deaths}"
+        return deaths
+
+    def _at_numbers(self, kind: str, operation: Callable[[], None], step: int, most: int) -> list[str]:
         deaths: list[str] = []
         passes = 0
         for number in range(1, most, step):
-            began = time.monotonic()
-            self.arm(kind, number)
-            try:
-                operation()
-            except Exception as error:
-                where = self.disarm(kind) or "nowhere"
-                raise AssertionError(f"{kind} killed at point {number}, {where}: {error}") from error
-            died = self.disarm(kind)
-            print(f"{time.monotonic() - began:6.2f} s  {died or 'no death'}")
+            died = self._life(kind, operation, number)
             passes = 0 if died else passes + 1
             if passes == ENOUGH_PASSES:
                 return deaths
@@ -125,6 +128,19 @@ class Doom:
         if most < MOST_POINTS:
             return deaths
         raise AssertionError(f"still dying after {MOST_POINTS} points: {deaths[-4:]}")
+
+    def _life(self, kind: str, operation: Callable[[], None], number: int, word: str = "") -> str:
+        """The operation once, with one death; where that was."""
+        began = time.monotonic()
+        self.arm(kind, number, word)
+        try:
+            operation()
+        except Exception as error:
+            where = self.disarm(kind) or "nowhere"
+            raise AssertionError(f"{kind} killed at point {number}, {where}: {error}") from error
+        died = self.disarm(kind)
+        print(f"{time.monotonic() - began:6.2f} s  {died or 'no death'}")
+        return died
 
 
 class User:

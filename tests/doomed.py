@@ -4,10 +4,11 @@
 
 A process of either kind passes points: a server before and after the commit of each write transaction and each thing
 that it does with a file of an image, an agent before and after each step. While DIRECTORY/<kind>.armed holds a number
-N, the N-th point from then on kills the process with SIGKILL, and DIRECTORY/<kind>.died says which it was. It is
-started again at once, unarmed; it is forked from a process that has imported everything and parsed the rules, so that a
-life costs no more than the program's own start. Two more kinds are for the agent: `report`, before and after each
-report to the server, and `qemu`, where the N-th step at which the QEMU of its server runs kills that.
+N, the N-th point from then on (of those whose name contains a word, when one is given) kills the process with SIGKILL,
+and DIRECTORY/<kind>.died says which it was. It is started again at once, unarmed; it is forked from a process that has
+imported everything and parsed the rules, so that a life costs no more than the program's own start. Two more kinds are
+for the agent: `report`, before and after each report to the server, and `qemu`, where the N-th step at which the QEMU
+of its server runs kills that.
 """
 
 from __future__ import annotations
@@ -38,13 +39,16 @@ class Trap:
         """Whether this point is the one; then the trap is no longer armed."""
         with self.lock:
             try:
-                order = self.armed.read_text()  # "N word": the word makes each order another one
+                order = self.armed.read_text()  # "N order word": each order has a number of its own
             except FileNotFoundError:
                 return False
             if order != self.order:
                 self.order, self.passed = order, 0
+            number, _, word = order.split(" ", 2)
+            if word not in point:
+                return False
             self.passed += 1
-            if self.passed < int(order.split()[0]):
+            if self.passed < int(number):
                 return False
             new = self.died.with_suffix(".new")
             new.write_text(point)

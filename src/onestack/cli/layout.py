@@ -173,6 +173,21 @@ def free_network(settings: Settings) -> str:
     return str(wanted)
 
 
+def busy(state: str) -> bool:
+    """Whether an `up` or a `down` of the cloud in that directory is under way."""
+    try:
+        descriptor = os.open(Path(state, "run", "up.lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextlib.contextmanager
 def alone(settings: Settings) -> Iterator[None]:
     """One `up` or `down` at a time for a cloud. Raises Problem when another one runs."""

@@ -188,7 +188,8 @@ def unregister(settings: Settings) -> list[str]:
     left = []
     for note in Path(paths.MACHINE_RUN).glob("cloud*"):
         state = note.read_text(encoding="utf-8")
-        if process.read_pidfile(Path(state, "supervisor", "supervisor.pid")) or under_systemd():
+        watched = process.read_pidfile(Path(state, "supervisor", "supervisor.pid"))
+        if watched or under_systemd() or layout.busy(state):  # one that starts has no supervisor yet
             left.append(state)
         else:
             note.unlink(missing_ok=True)
