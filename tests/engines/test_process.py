@@ -78,6 +78,26 @@ def test_a_daemon_that_runs_already_is_taken_over(program, tmp_path):
             other.send_signal(signal.SIGKILL)
 
 
+def test_somebody_elses_is_watched_left_and_followed_by_ours(program, tmp_path):
+    watched = Program("sleeper", ("sleep", "300"), program.pidfile, program.log, own_pidfile=str(tmp_path / "own.pid"))
+    process.watch(watched)
+    assert process.running(watched) is None
+    with subprocess.Popen(["sleep", "300"]) as other:
+        (tmp_path / "own.pid").write_text(f"{other.pid}\n")
+        assert process.wait_for(lambda: process.foreign_pid(watched.own_pidfile, "sleep"), 5)
+        try:
+            process.watch(watched)
+            assert (process.running(watched), process.ours(watched)) == (other.pid, False)
+            assert not process.stop(watched)
+            assert process.start_time(other.pid) is not None
+            process.watch(watched)
+        finally:
+            other.send_signal(signal.SIGKILL)
+    assert process.start(watched) != other.pid
+    process.watch(watched)
+    assert process.ours(watched)
+
+
 def test_a_pid_file_of_another_program_is_not_taken_over(tmp_path):
     (tmp_path / "own.pid").write_text(f"{os.getpid()}\n")
     assert process.foreign_pid(str(tmp_path / "own.pid"), "/usr/sbin/libvirtd") is None

@@ -39,7 +39,7 @@ def programs() -> list[Program]:
 
 
 def ours() -> bool:
-    return any(process.running(program) for program in programs())
+    return any(process.ours(program) for program in programs())
 
 
 def ensure_running() -> None:
@@ -50,6 +50,10 @@ def ensure_running() -> None:
             process.run(["systemctl", "enable", "--now", "virtlogd.socket", "libvirtd.socket"], seconds=60)
         else:
             start()
+    elif not systemd():
+        Path(MACHINE_RUN).mkdir(mode=0o755, parents=True, exist_ok=True)
+        for program in programs():
+            process.watch(program)
     if not process.wait_for(lambda: answers(LIBVIRT_SOCKET), 20):
         raise EngineError(f"libvirtd does not start: {process.last_line(f'{MACHINE_LOG}/libvirtd.log') or 'no word'}")
 

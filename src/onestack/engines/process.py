@@ -24,6 +24,7 @@ from typing import Any
 from onestack.engines.health import EngineError
 
 KILLED_SECONDS = 5.0  # a killed process is gone by then
+SOMEBODY_ELSES = "somebody-elses"  # in place of a digest
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,21 @@ def start(program: Program) -> int:
         return pid
 
 
+def watch(program: Program) -> None:
+    """Let a process that somebody else started stand for the program: when it ends it is started again, as ours; until
+    then `stop` leaves it alone. Nothing happens where there is none, or ours runs."""
+    with locked(program):
+        other = foreign_pid(program.own_pidfile, program.argv[0]) if program.own_pidfile else None
+        if other and read_pidfile(Path(program.pidfile)) is None:
+            write_pidfile(Path(program.pidfile), other, SOMEBODY_ELSES)
+
+
+def ours(program: Program) -> bool:
+    """Whether it runs and somebody here started it."""
+    known = read_pidfile(Path(program.pidfile))
+    return known is not None and known[1] != SOMEBODY_ELSES
+
+
 def spawn(program: Program) -> int:
     """Start it in a session of its own, so that no terminal's Ctrl-C and no death of ours reaches it."""
     os.makedirs(os.path.dirname(program.log), exist_ok=True)
@@ -192,7 +208,7 @@ def clean_environment() -> dict[str, str]:
 
 def stop(program: Program, patience: float = 15.0, first: signal.Signals = signal.SIGTERM) -> bool:
     """Ask it to end, then make it; whether it ran. Its pid file is gone afterwards."""
-    pid = running(program)
+    pid = running(program) if ours(program) else None
     if pid:
         stop_pid(pid, patience, first)
     Path(program.pidfile).unlink(missing_ok=True)
