@@ -59,14 +59,15 @@ async def receive(req: Request, image_id: str, finish: data.Finish, store_name: 
     Whatever fails, no file is left."""
     with data.disk_errors():
         staging = await req.run(Staging, req.cloud, image_id)
+        chunks = aiter(req.stream)
         try:
-            await _receive(req, staging)
+            await _receive(req, staging, chunks)
             if size not in (0, staging.size):
                 raise BadRequest(f"Size mismatch: {size} bytes were announced, and {staging.size} came.")
             digest = await req.run(staging.finish)
             await req.run(finish, req.cloud, image_id, staging.path, digest, store_name)
         except OSError:
-            await _drain(req)
+            await _drain(chunks)
             raise
         finally:
             await asyncio.shield(req.run(staging.discard))
@@ -94,7 +95,7 @@ def _check(req: Request, image_id: str, rule: str, wanted: str, size: int) -> st
         return image.id
 
 
-async def _receive(req: Request, staging: Staging) -> None:
+async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes]) -> None:
     """The body into the staging file. While one block is written and hashed, the next is received."""
     expected = req.falcon.content_length
     limit = req.cloud.settings.image.image_size_cap
@@ -106,7 +107,7 @@ async def _receive(req: Request, staging: Staging) -> None:
     block, other = memoryview(bytearray(_BLOCK)), memoryview(bytearray(_BLOCK))
     size = total = 0
     try:
-        async for chunk in req.stream:
+        async for chunk in chunks:
             total += len(chunk)
             if total > limit:
                 raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
@@ -132,10 +133,13 @@ async def _receive(req: Request, staging: Staging) -> None:
         raise BadRequest(f"The upload ended after {staging.size} bytes, before it was complete.")
 
 
-async def _drain(req: Request) -> None:
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """What is left of the body, by the iterator that began it: only this one knows whether it was at the end."""
     left = _DRAIN
-    while left > 0 and not req.stream.eof:
-        left -= len(await req.stream.read(_CHUNK)) or left
+    async for chunk in chunks:
+        left -= len(chunk)
+        if left <= 0:
+            return
 
 
 async def download(req: Request, image_id: str) -> Response:
