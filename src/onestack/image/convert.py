@@ -67,7 +67,7 @@ def _convert(program: str, limits: Limits, source: Path, disk_format: str, targe
 
 
 def _refused(disk_format: str, result: Ended) -> Exception:
-    words = result.problem or result.errors.decode("utf-8", "replace").strip()[-300:]
+    words = result.words[-300:]
     if "No space left" in words or "Disk quota" in words:
         return OSError(28, os.strerror(28))
     return Unsafe(f"The {disk_format} image can't be converted: {words}")

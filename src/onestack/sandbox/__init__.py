@@ -44,6 +44,11 @@ class Ended(NamedTuple):
     errors: bytes
     problem: str = ""
 
+    @property
+    def words(self) -> str:
+        """Why it failed: the bound that stopped it, or what it complained about."""
+        return self.problem or self.errors.decode("utf-8", "replace").strip()
+
 
 def run(
     command: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = (), write: Sequence[BinaryIO] = (),

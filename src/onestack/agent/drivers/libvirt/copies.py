@@ -165,7 +165,7 @@ def _while_it_is_off(disk: Path, base: Base | None, part: Path, cancelled: Calla
     if cancelled():
         raise Superseded
     if ended.status:
-        raise ProgramFailed(argv, ended.problem or ended.errors.decode("utf-8", "replace").strip())
+        raise ProgramFailed(argv, ended.words)
 
 
 def _check_room(part: Path, disk: Path, base: Base | None) -> None:

@@ -164,7 +164,7 @@ def _info(file: Path, disk_format: str) -> bytes:
         argv = [found("qemu-img"), "info", "--output=json", "--image-opts", options]
         ended = sandbox.run(argv, _LIMITS, read=[handle])
     if ended.status:
-        raise ProgramFailed(argv, ended.problem or ended.errors.decode("utf-8", "replace").strip())
+        raise ProgramFailed(argv, ended.words)
     return ended.output
 
 
