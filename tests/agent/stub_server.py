@@ -48,6 +48,7 @@ class StubServer:
         self.offers: list[tuple[str, wire.ImageOffer]] = []
         self.unwanted: set[str] = set()
         self.posts = 0
+        self.waiting = 0  # polls that found nothing yet
         self.hellos = 0
         self.broken: Callable[[str], int | None] = lambda path: None
         self.metadata: list[tuple[str, str, str]] = []
@@ -124,10 +125,13 @@ class StubServer:
         deadline = time.monotonic() + wait
         with self.changed:
             epoch = self._epoch
+            self.waiting += 1
+            self.changed.notify_all()
             self.changed.wait_for(
                 lambda: self.revision > after or self.questions or self._epoch != epoch,
                 max(deadline - time.monotonic(), 0),
             )
+            self.waiting -= 1
             questions, self.questions = self.questions, []
             return wire.Work(
                 revision=self.revision,

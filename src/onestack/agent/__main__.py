@@ -6,6 +6,7 @@ import argparse
 import ctypes
 import fcntl
 import logging
+import os
 import signal
 import sys
 import threading
@@ -37,6 +38,25 @@ def lock(settings: config.Settings) -> IO[str]:
     return handle
 
 
+def stop_when_asked(agent: Agent) -> None:
+    """SIGTERM and SIGINT stop the agent.
+
+    A thread that waits for them does it: what Python itself runs for a signal runs in the midst of whatever the main
+    thread does, with its locks held, where even the start of a thread may wait for ever.
+    """
+    heard, ring = os.pipe()
+    os.set_blocking(ring, False)
+    signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(heard, 1)
+        agent.stop()
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="onestack agent", description="Runs the servers that are bound to this host.")
     parser.add_argument("--state", help="the state directory of the cloud")
@@ -61,8 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     cloud_id = names.cloud_id(settings.root)
     driver = drivers.load(settings, client, cloud_id, libvirt_uri=options.libvirt_uri, ovsdb=options.ovsdb)
     agent = Agent(driver, client, workers=options.workers)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=agent.stop, daemon=True).start())
+    stop_when_asked(agent)
     log.info("agent of %s, hypervisor %s", settings.state, settings.hypervisor)
     agent.run()
     held.close()

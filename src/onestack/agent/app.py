@@ -5,6 +5,7 @@ heartbeat   hello every so often, and the periodic full reconcile
 networks    plugs the metadata ports that the server names
 outbox      sends statuses
 worker-N    one server each, made on demand
+signals     waits for SIGTERM and SIGINT, and stops the others
 metadata    the sockets of 169.254.169.254 (not with the fake hypervisor)
 """
 

@@ -59,12 +59,18 @@ def connect_unix(path: Path, timeout: float | None) -> socket.socket:
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
+    """`closed` is set before the sockets of all connections are shut down, so one made meanwhile is noticed here."""
+
+    def __init__(self, path: Path, timeout: float, closed: threading.Event) -> None:
         super().__init__("onestack", timeout=timeout)
         self._path = path
+        self._closed = closed
 
     def connect(self) -> None:
         self.sock = connect_unix(self._path, self.timeout)
+        if self._closed.is_set():
+            self.close()
+            raise ConnectionAbortedError("the agent is stopping")
 
 
 class Client:
@@ -136,7 +142,7 @@ class Client:
     def upload(self, path: str, chunks: Iterable[bytes], size: int, timeout: float) -> tuple[int, bytes]:
         """PUT of `size` bytes that are never in memory together, tried once: (status, body). `timeout` is for each read
         and write, so also for the answer. Raises Away, and what `chunks` raises."""
-        connection = _Connection(self.socket_path, timeout)
+        connection = _Connection(self.socket_path, timeout, self._closed)
         with self._lock:
             self._active.add(connection)
         try:
@@ -187,7 +193,7 @@ class Client:
         while True:
             with self._lock:
                 kept = bool(self._idle)
-                connection = self._idle.pop() if kept else _Connection(self.socket_path, timeout)
+                connection = self._idle.pop() if kept else _Connection(self.socket_path, timeout, self._closed)
                 self._active.add(connection)
             if connection.sock is not None:
                 connection.timeout = timeout
