@@ -48,6 +48,7 @@ class Doom:
         self.settings, self.directory, self.python, self.users = settings, directory, python, users
         self.processes: list[subprocess.Popen[bytes]] = []
         self.orders = itertools.count(1)
+        self.kind = ""  # who dies in these lives
         directory.mkdir(exist_ok=True)
         if "server" in users:
             shutil.chown(directory, users["server"])
@@ -88,6 +89,7 @@ class Doom:
             process.wait(10)
 
     def arm(self, kind: str, number: int, word: str = "") -> None:
+        self.kind = kind
         (self.directory / f"{kind}.died").unlink(missing_ok=True)
         new = self.directory / f"{kind}.new-order"
         new.write_text(f"{number} {next(self.orders)} {word}")
@@ -146,7 +148,9 @@ class Doom:
 class User:
     """A client that does what a careful one does when a connection breaks: look, and ask again."""
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, guest_dies: Callable[[], bool] = lambda: False) -> None:
+        # A guest that dies as what was done to it ends is off, and may never have been seen running.
+        self.guest_dies = guest_dies
         self.api: Api = demo.demo(settings)
         self.operator: Api = demo.admin(settings)
 
@@ -174,7 +178,7 @@ class User:
         body = {"server": {"name": name, "imageRef": image, "flavorRef": flavor, "networks": [{"uuid": network}]}}
         self.ask(lambda: self.api.post("compute", "/servers", body), lambda: bool(self.servers(name)))
         (server,) = until(lambda: self.servers(name), 30, f"the server {name}")
-        self.wait(server["id"], "ACTIVE")
+        self.wait_active(server["id"])
         assert len(self.servers(name)) == 1
         return str(server["id"])
 
@@ -182,15 +186,18 @@ class User:
         found: dict[str, Any] = self.get(f"/servers/{server_id}")["server"]
         return found
 
-    def wait(self, server_id: str, status: str, seconds: float = 100) -> None:
-        """Until the status is reached with nothing under way; ERROR must have a reason, and is not what was asked."""
+    def wait(self, server_id: str, *statuses: str, seconds: float = 100) -> None:
+        """Until one of them is reached with nothing under way; ERROR must have a reason, and is not what was asked."""
 
         def there() -> bool:
             server = self.show(server_id)
-            assert server["status"] != "ERROR" or status == "ERROR", server.get("fault")
-            return server["status"] == status and server["OS-EXT-STS:task_state"] is None
+            assert server["status"] != "ERROR" or "ERROR" in statuses, server.get("fault")
+            return server["status"] in statuses and server["OS-EXT-STS:task_state"] is None
 
-        until(there, seconds, f"server {server_id} is {status}")
+        until(there, seconds, f"server {server_id} is {' or '.join(statuses)}")
+
+    def wait_active(self, server_id: str) -> None:
+        self.wait(server_id, "ACTIVE", *(["SHUTOFF"] if self.guest_dies() else []))
 
     def actions(self, server_id: str, action: str) -> list[dict[str, Any]]:
         found = self.get(f"/servers/{server_id}/os-instance-actions")["instanceActions"]
@@ -202,7 +209,7 @@ class User:
             lambda: self.api.post("compute", f"/servers/{server_id}/action", {"reboot": {"type": kind}}),
             lambda: len(self.actions(server_id, "reboot")) > before,
         )
-        self.wait(server_id, "ACTIVE")
+        self.wait_active(server_id)
         done = until(lambda: self.actions(server_id, "reboot"), 30, "the action")
         assert len(done) == before + 1
         assert done[0]["message"] is None, done[0]
@@ -249,7 +256,7 @@ class User:
             lambda: self.api.post("compute", f"/servers/{server_id}/os-interface", body),
             lambda: self.interfaces(server_id) != before,
         )
-        self.wait(server_id, "ACTIVE")
+        self.wait_active(server_id)
         (port,) = until(lambda: self.interfaces(server_id) - before, 30, "one more interface")
         return str(port)
 
@@ -259,7 +266,7 @@ class User:
             lambda: port not in self.interfaces(server_id),
         )
         until(lambda: port not in self.interfaces(server_id), 100, f"port {port} is detached")
-        self.wait(server_id, "ACTIVE")
+        self.wait_active(server_id)
 
     def delete(self, server_id: str) -> None:
         self.ask(

@@ -27,7 +27,8 @@ class Doomed:
     """The cloud, a user who asks again, and a way to die."""
 
     def __init__(self, cloud: SystemCloud, doom: Doom) -> None:
-        self.cloud, self.doom, self.user = cloud, doom, User(doom.settings)
+        self.cloud, self.doom = cloud, doom
+        self.user = User(doom.settings, guest_dies=lambda: doom.kind == "qemu")
         self.network = self.user.api.get("network", "/networks?name=demo-net")["networks"][0]["id"]
         self.image = self.user.api.get("image", "/images?name=onestack-mini")["images"][0]["id"]
         flavors = self.user.api.get("compute", "/flavors")["flavors"]
@@ -43,6 +44,7 @@ class Doomed:
         the server can be started."""
         until(lambda: self.cloud.qemu_pid(server) or self.user.show(server)["status"] == "SHUTOFF", 30, "a QEMU")
         if not self.cloud.qemu_pid(server):
+            assert self.user.guest_dies()
             self.user.wait(server, "SHUTOFF")
             self.user.api.post("compute", f"/servers/{server}/action", {"os-start": None})
             self.user.wait(server, "ACTIVE")
