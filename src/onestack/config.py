@@ -136,7 +136,24 @@ STORE_NEEDS: dict[str, tuple[str, ...]] = {
 # The Python modules that drivers of stores stand on; most clouds have none of them.
 STORE_MODULES = {"s3": "boto3", "swift": "swiftclient", "rbd": "rbd"}
 IMPORT_METHODS = ("glance-direct", "web-download", "copy-image", "glance-download")
+IMPORT_PLUGINS = ("image_decompression", "image_conversion", "inject_image_metadata")
+DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
+CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
+_FORMAT_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,19}$")
 _STORE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+
+
+class ImageConversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[image.image_conversion]` table: what the import plug-in of that name makes of an image."""
+
+    output_format: Literal["raw", "qcow2", "vmdk"] = "raw"
+
+
+class InjectMetadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[image.inject_metadata_properties]` table, for the import plug-in inject_image_metadata."""
+
+    inject: dict[str, str] = msgspec.field(default_factory=dict)  # custom properties that imported images get
+    ignore_user_roles: list[str] = msgspec.field(default_factory=lambda: ["admin"])  # who has one gets none of them
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,6 +163,12 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     stores: dict[str, ImageStore] = msgspec.field(default_factory=lambda: {"file": ImageStore(type="file")})
     enabled_import_methods: list[str] = msgspec.field(default_factory=lambda: list(IMPORT_METHODS))
     import_filter: ImportFilter = msgspec.field(default_factory=ImportFilter)
+    # What an import does with the data before it goes to the stores, in this order.
+    image_import_plugins: list[str] = msgspec.field(default_factory=list)
+    image_conversion: ImageConversion = msgspec.field(default_factory=ImageConversion)
+    inject_metadata_properties: InjectMetadata = msgspec.field(default_factory=InjectMetadata)
+    disk_formats: list[str] = msgspec.field(default_factory=lambda: list(DISK_FORMATS))  # that images may have
+    container_formats: list[str] = msgspec.field(default_factory=lambda: list(CONTAINER_FORMATS))
     image_size_cap: int = 1 << 40  # bytes of one image
     # How many an image may have; less than 0: any number.
     image_property_quota: int = 128
@@ -355,6 +378,13 @@ def _check_image(image: Image) -> None:
     for method in image.enabled_import_methods:
         if method not in IMPORT_METHODS:
             raise ConfigError(f"image.enabled_import_methods: {method!r} is none of {', '.join(IMPORT_METHODS)}")
+    _check_import_plugins(image)
+    for name in ("disk_formats", "container_formats"):
+        if not getattr(image, name):
+            raise ConfigError(f"image.{name} is empty: no image could be made")
+        for one in getattr(image, name):
+            if not _FORMAT_NAME.match(one):
+                raise ConfigError(f"image.{name}: {one!r} is no name for a format (20 small letters and digits at most)")
     for network in image.import_filter.allowed_networks:
         try:
             ipaddress.ip_network(network)
@@ -364,3 +394,15 @@ def _check_image(image: Image) -> None:
         if getattr(image, limit) < 1:
             raise ConfigError(f"image.{limit} must be at least 1")
     storage_bytes(image.user_storage_quota)
+
+
+def _check_import_plugins(image: Image) -> None:
+    plugins = image.image_import_plugins
+    for plugin in plugins:
+        if plugin not in IMPORT_PLUGINS:
+            raise ConfigError(f"image.image_import_plugins: {plugin!r} is none of {', '.join(IMPORT_PLUGINS)}")
+    if len(set(plugins)) < len(plugins):
+        raise ConfigError("image.image_import_plugins: a plug-in is named twice")
+    for name in image.inject_metadata_properties.inject:
+        if not 0 < len(name) <= 255:
+            raise ConfigError("image.inject_metadata_properties.inject: a property's name has 1 to 255 characters")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onestack.image import imports
+from onestack.image import imports, properties
 from tests.conftest import OTHER_PROJECT, PROJECT
 
 PATH = "/v1/images"
@@ -138,7 +138,7 @@ def test_purging_leaves_what_is_glances_own(v1, cloud):
     """An import's marks tell how much is staged: a user who took them away would have room that isn't theirs."""
     image = v1.create(property_a="1")["id"]
     with cloud.db.write() as session:
-        imports.set_property(session, image, imports.IMPORTING, "file")
+        properties.set_property(session, image, imports.IMPORTING, "file")
     v1.put(image, name="n")
     shown = v1.v2.show(image).json
     assert (shown.get("a"), shown[imports.IMPORTING]) == (None, "file")

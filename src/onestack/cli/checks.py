@@ -175,7 +175,7 @@ def quick(settings: Settings) -> list[Check]:
     from onestack.cli import image_checks
 
     found = [python(), root(settings), disk(settings), *port(settings), database(settings)]
-    return [*found, *image_checks.protections(settings)]
+    return [*found, *image_checks.protections(settings), *image_checks.plugins(settings)]
 
 
 def every(settings: Settings) -> list[Check]:

@@ -1,4 +1,5 @@
-"""What `onestack doctor` looks at in the image service: each store, and the file of property protections."""
+"""What `onestack doctor` looks at in the image service: each store, the file of property protections, and the import
+plug-ins."""
 
 from __future__ import annotations
 
@@ -35,6 +36,21 @@ def protections(settings: Settings) -> list[Check]:
         return [Check("protections", "bad", f"{error} (the server won't start with it)", "correct that file")]
     file = settings.path(settings.image.property_protection_file)
     return [Check("protections", "ok", f"{file}: {len(sections)} sections")]
+
+
+def plugins(settings: Settings) -> list[Check]:
+    """The import plug-ins: those that can't work refuse the next start."""
+    names = settings.image.image_import_plugins
+    if not names:
+        return []
+    from onestack.config import ConfigError
+    from onestack.image.plugins import check
+
+    try:
+        check(settings)
+    except ConfigError as error:
+        return [Check("plug-ins", "bad", f"{error} (the server won't start with it)", "correct onestack.toml")]
+    return [Check("plug-ins", "ok", f"imports run {', '.join(names)}")]
 
 
 def _store(settings: Settings, name: str, one: ImageStore) -> Check:

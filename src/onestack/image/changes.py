@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+from onestack import config
 from onestack.core.errors import BadRequest, Forbidden, UnsupportedMedia
 from onestack.image import schema
 
@@ -24,7 +25,7 @@ class Change(NamedTuple):
     position: str = ""  # in `locations`
 
 
-def parse(content_type: str | None, body: Any) -> list[Change]:
+def parse(content_type: str | None, body: Any, settings: config.Image) -> list[Change]:
     """Raises UnsupportedMedia, BadRequest, Forbidden."""
     draft = MEDIA.get((content_type or "").split(";")[0].strip().lower())
     if draft is None:
@@ -39,7 +40,7 @@ def parse(content_type: str | None, body: Any) -> list[Change]:
             continue
         protect(change.name)
         if change.op != "remove":
-            schema.validate({change.name: change.value})
+            schema.validate({change.name: change.value}, settings)
     return changes
 
 

@@ -7,7 +7,7 @@ and files that have two formats at once. Where QEMU is laxer than a format's des
 would find. It stands on Python's library alone, because it runs in a sandbox (inspection.py).
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
-Specification", ECMA-119 for ISO 9660, ECMA-167 (part 2) for UDF, and the header of VirtualBox's VDI as QEMU reads it.
+Specification", the UEFI specification (chapter 5) for GPT, ECMA-119 for ISO 9660, ECMA-167 (part 2) for UDF, and the header of VirtualBox's VDI as QEMU reads it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, NamedTuple
 MAXIMUM_DISK = 64 << 40  # bytes; larger disks are refused
 _DESCRIPTOR_LIMIT = 1 << 20
 _SECTOR = 512
+_GPT = 0xEE  # the kind of the one partition in the master boot record of a GPT disk
 
 
 class Unsafe(Exception):
@@ -50,9 +51,13 @@ def check(path: Path, disk_format: str) -> int:
     """The virtual size of a file that is said to be `disk_format`. Raises Unsafe when it isn't, or isn't safe.
 
     An ISO may be called raw, because hybrid ones are disks as well. Anything else that has a format of its own may
-    not: a guest could have written that header into its raw disk.
+    not: a guest could have written that header into its raw disk. A disk with a partition table is raw, and may be
+    called gpt.
     """
     found = inspect(path)
+    if disk_format == "gpt":
+        _partitioned(path, found.format)
+        return found.virtual_size
     raw_like = disk_format not in _NAMES
     if found.format != disk_format and not (raw_like and found.format in ("raw", "iso")):
         raise Unsafe(f"Image disk_format {disk_format} does not match stream data {found.format}")
@@ -60,13 +65,31 @@ def check(path: Path, disk_format: str) -> int:
 
 
 def main(arguments: list[str]) -> None:
-    """What runs in the sandbox (inspection.py): a path and a disk format; the answer of `check` as JSON."""
-    path, disk_format = arguments
+    """What runs in the sandbox (inspection.py): a path, and perhaps a disk format; the answer of `inspect`, or that of
+    `check`, as JSON."""
+    path, *said = arguments
     try:
-        verdict: dict[str, Any] = {"virtual_size": check(Path(path), disk_format)}
+        verdict: dict[str, Any] = {"virtual_size": check(Path(path), *said)} if said else inspect(Path(path))._asdict()
     except Unsafe as error:
         verdict = {"unsafe": str(error)}
     print(json.dumps(verdict))
+
+
+def _partitioned(path: Path, found: str) -> None:
+    """A master boot record that isn't the beginning of a FAT file system, whose partitions make sense: the one of GPT
+    is the only one and begins where it must."""
+    with path.open("rb") as handle:
+        sector = _at(handle, 0, _SECTOR)
+    is_fat = sector[0x10:0x11] == b"\2" and sector[0x15:0x16] == b"\xf8"
+    if found != "raw" or sector[510:512] != b"\x55\xaa" or is_fat:
+        raise Unsafe(f"Image disk_format gpt does not match stream data {found}")
+    entries = [struct.unpack_from("<B3sB3sI", sector, 446 + 16 * number) for number in range(4)]
+    kinds = [kind for _boot, _start, kind, _end, _first in entries]
+    if any(boot not in (0, 0x80) for boot, *_ in entries) or not any(kinds):
+        raise Unsafe("Image failed safety checks: its master boot record has no usable partitions")
+    for _boot, start, kind, _end, first in entries:
+        if kind == _GPT and (start != b"\0\2\0" or first != 1 or kinds != [_GPT, 0, 0, 0]):
+            raise Unsafe("Image failed safety checks: its protective master boot record isn't that of a GPT disk")
 
 
 def _sized(name: str, virtual_size: int) -> Found:
@@ -291,7 +314,7 @@ _FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, 
 )
 _NAMES = frozenset(name for name, _, _ in _FORMATS)
 
-# What QEMU converts for us, by Glance's name → QEMU's.
-CONVERTED = {"vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc"}
+# What QEMU converts for us before servers are made from it.
+CONVERTED = frozenset(("vmdk", "vdi", "vhd"))
 # What a server is made from as it is, by Glance's name → the format that a hypervisor sees.
-DIRECT = {"raw": "raw", "qcow2": "qcow2", "iso": "raw"}
+DIRECT = {"raw": "raw", "gpt": "raw", "qcow2": "qcow2", "iso": "raw"}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, Conflict, Fault, NotFound
 from onestack.core.operations import Operation
-from onestack.image import data, downloads, limits, objects, protections, quotas, reading, store
+from onestack.image import data, downloads, limits, objects, protections, quotas, reading, signatures, store
 from onestack.image.drivers.file import FileStore
 from onestack.image.models import Image, ImageProperty, ImageTask
+from onestack.image.plugins import Plugins, digest_of, restore
+from onestack.image.properties import set_property
 from onestack.image.store import Digest
 from onestack.image.stores import Stores, stores
 
@@ -63,8 +66,9 @@ def begin(
     stores: list[str],
     sealed: str = "",
     after_failure: str = "queued",
+    plugins: Sequence[str] = (),
 ) -> ImageTask:
-    """Owe an import into `stores`. The caller has checked everything, in this transaction."""
+    """Owe an import into `stores`. The caller has checked everything, in this transaction. `plugins` are plugins.py's."""
     task = new_task(
         session, cloud, ctx, "api_image_import", image.id,
         {"image_id": image.id, "import_req": body, "backend": stores},
@@ -84,21 +88,12 @@ def begin(
     operations.enqueue(
         session, cloud, action="import", object_type="image", object_id=image.id, project_id=ctx.project_id,
         user_id=ctx.user_id, request_id=ctx.request_id, node=node,
-        args={"task_id": task.id, "token": sealed, "after_failure": after_failure, "roles": ctx.roles},
+        args={
+            "task_id": task.id, "token": sealed, "after_failure": after_failure, "roles": ctx.roles,
+            "plugins": list(plugins),
+        },
     )  # fmt: skip
     return task
-
-
-def set_property(session: Session, image_id: str, name: str, value: str | None) -> None:
-    row = session.get(ImageProperty, (image_id, name))
-    if value is None:
-        if row is not None:
-            session.delete(row)
-    elif row is None:
-        session.add(ImageProperty(image_id=image_id, name=name, value=value))
-    else:
-        row.value = value
-    session.flush()
 
 
 def change_stores(
@@ -126,6 +121,7 @@ class Import:
         # Who asked for it: what comes along sets no property that they may not set.
         roles = list(operation.args.get("roles", ()))
         self.importer = Context(user_id=operation.user_id or "", project_id=operation.project_id, roles=roles)
+        self.plugins = Plugins(cloud, self.image_id, list(operation.args.get("plugins", ())), roles)
 
     def run(self) -> None:
         if self._everywhere():
@@ -168,14 +164,32 @@ class Import:
     def _data(self) -> tuple[Path, Digest, data.Inspected | None]:
         """The data in a file here, and what it is (nothing when it is only copied)."""
         file = store.staged_path(self.cloud, self.image_id)
+        self.plugins.settle()
         digest = self._staged(file)
         if digest is None:
             digest = self._fetch(file)
         found = None
         if not self.copying:
             with data.disk_errors():
+                digest = self.plugins.run()
+        with self.cloud.db.read() as session:
+            signatures.require(session, self.image_id)
+        if not self.copying:
+            self._same(digest)
+            with data.disk_errors():
                 found = data.inspect(self.cloud, self.image_id, file)
         return file, digest, found
+
+    def _same(self, digest: Digest) -> None:
+        """What an earlier try put into stores has these bytes as well: what is fetched again may be something else."""
+        with self.cloud.db.write() as session:
+            image = data.locked(session, self.image_id)
+            rows = objects.of_image(session, self.image_id)
+            if not rows or image.os_hash_value == digest.os_hash_value:
+                return
+            if image.status != "importing":
+                raise Refused("The data of the image are not those that were stored before.")
+            objects.give_up(session, self.cloud, rows)
 
     def _staged(self, file: Path) -> Digest | None:
         with self.cloud.db.read() as session:
@@ -183,7 +197,7 @@ class Import:
             if image is None:
                 raise NotFound(f"No image found with ID {self.image_id}")
             here = image.staged_on in (None, self.cloud.node)
-            known = Digest(**image.staged) if image.staged and here else None
+            known = digest_of(image.staged) if image.staged and here else None
         if known is None or not file.is_file() or file.stat().st_size != known.size:
             return None
         return known
@@ -192,6 +206,7 @@ class Import:
         name = self.method["name"]
         if name == "glance-direct":
             raise Refused("The staged data of the image is gone.")
+        self._forget()
         if name == "copy-image":
             with self.cloud.db.read() as session:
                 source = reading.source(self.cloud, session, session.get_one(Image, self.image_id))
@@ -213,6 +228,13 @@ class Import:
             if self.copying and digest.os_hash_value != image.os_hash_value and image.os_hash_value is not None:
                 raise Refused("The data of the image are not those that were uploaded.")
         return digest
+
+    def _forget(self) -> None:
+        """What an earlier try made of data that aren't here any more counts no longer."""
+        with self.cloud.db.write() as session:
+            image = data.locked(session, self.image_id)
+            restore(image)
+            image.staged = image.staged_on = None
 
     def _adopt_metadata(self, remote: downloads.RemoteGlance) -> None:
         values, properties = remote.metadata()
@@ -307,6 +329,7 @@ def failed(cloud: Cloud, session: Session, operation: Operation, error: Exceptio
             image.status = str(operation.args.get("after_failure") or "queued")
             for name in _OF_DATA:
                 setattr(image, name, None)
+            restore(image)
         image.staged = image.staged_on = None
         change_stores(session, image.id, IMPORTING, remove=asked)
         change_stores(session, image.id, FAILED, add=asked)
@@ -327,9 +350,8 @@ def withdraw(session: Session, cloud: Cloud, image_id: str) -> None:
 
 def unstage(cloud: Cloud, image_id: str) -> None:
     """Nothing waits any more."""
-    file = store.staged_path(cloud, image_id)
-    for one in (file.with_name(f"{file.name}.boot"), downloads.other_name(file), file):
-        one.unlink(missing_ok=True)
+    for file in store.import_paths(cloud, image_id):
+        file.unlink(missing_ok=True)
 
 
 def end_task(session: Session, cloud: Cloud, task_id: str, *, result: Any = None, error: str | None = None) -> None:

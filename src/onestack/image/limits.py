@@ -54,6 +54,17 @@ def usage(session: Session, project_id: str) -> dict[str, int]:
     return {SIZE: int(size) // MIB, STAGED: int(stage) // MIB, COUNT: count, UPLOADING: busy}
 
 
+def left(session: Session, cloud: Cloud, image: Image) -> int | None:
+    """Bytes that the data of an image may have which is being imported; None where nothing bounds it."""
+    found = of(session, cloud, image.owner)
+    limits = {name: found[name] for name in (SIZE, STAGED) if found.get(name, -1) >= 0}
+    if not limits or image.owner is None:
+        return None
+    used = usage(session, image.owner)
+    own = {SIZE: 0, STAGED: image.size or 0}  # it is staged already
+    return min((limit - used[name]) * MIB + own[name] for name, limit in limits.items())
+
+
 def enforce(session: Session, cloud: Cloud, project_id: str | None, deltas: dict[str, int]) -> None:
     """Raises TooLarge when what is wanted (`deltas`, by resource) goes beyond a limit."""
     limits = {name: limit for name, limit in of(session, cloud, project_id).items() if name in deltas}

@@ -18,6 +18,7 @@ from onestack.image import data, imports, locations, objects, quotas, store, web
 from onestack.image.drivers.base import Store, StoreError
 from onestack.image.models import Image, ImageTask
 from onestack.image.models_stores import ACTIVE, ImageLocation
+from onestack.image.properties import set_property
 from onestack.image.stores import stores
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def run(cloud: Cloud, operation_id: str) -> None:
         if image.status == "importing":
             image.status = "active"
         image.updated_at = cloud.clock.now()
-        imports.set_property(session, image.id, imports.LOCK, None)
+        set_property(session, image.id, imports.LOCK, None)
         imports.end_task(session, cloud, operation.args["task_id"], result={"image_id": image.id})
         operations.finish(session, cloud, session.get_one(Operation, operation_id))
 
@@ -147,7 +148,7 @@ def failed(cloud: Cloud, session: Session, operation: Operation, error: Exceptio
     image = session.get(Image, operation.object_id)
     if image is None:
         return
-    imports.set_property(session, image.id, imports.LOCK, None)
+    set_property(session, image.id, imports.LOCK, None)
     if image.status != "active":
         # As in Glance, what is on the web stays the image's location; data that comes later takes its place.
         rows = objects.of_image(session, image.id)

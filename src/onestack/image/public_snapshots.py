@@ -45,7 +45,7 @@ def create(session: Session, cloud: Cloud, ctx: Context, new: NewSnapshot) -> st
         if name in schema.BASE:
             raise BadRequest(f"Attribute '{name}' is reserved.")
         protections.require(cloud, ctx, "create", name)
-    schema.validate({"name": new.name, **new.properties})
+    schema.validate({"name": new.name, **new.properties}, cloud.settings.image)
     quotas.check(cloud, "property", len(new.properties))
     limits.enforce(session, cloud, ctx.project_id, {limits.COUNT: 1})
     now = cloud.clock.now()
@@ -79,7 +79,7 @@ def announce(
         return False
     if image.status not in ("queued", "saving"):
         raise Conflict(f"Image status transition from {image.status} to saving is not allowed")
-    if disk_format not in schema.DISK_FORMATS:
+    if disk_format not in cloud.settings.image.disk_formats:
         raise BadRequest(f"Disk format {disk_format} is not known")
     _fits(session, cloud, image, size)
     image.status, image.disk_format, image.container_format = "saving", disk_format, "bare"

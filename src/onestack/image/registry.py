@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
+from onestack import config
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.image import locations, schema, v1_meta
@@ -29,7 +30,7 @@ class Asked(msgspec.Struct):
     from_state: str | None
 
 
-def read(body: dict[str, Any]) -> Asked:
+def read(body: dict[str, Any], settings: config.Image) -> Asked:
     """What isn't known is passed over, as are times and `deleted`. Null says nothing. Raises BadRequest, Forbidden."""
     image, state = body.get("image"), body.get("from_state")
     if not isinstance(image, dict):
@@ -49,7 +50,7 @@ def read(body: dict[str, Any]) -> Asked:
             values[name] = value
     if values.get("status", "queued") not in schema.STATUSES:
         raise _bad(f"Invalid image status '{values['status']}' for image.")
-    return Asked(v1_meta.checked(values, _properties(image)), _urls(image), state)
+    return Asked(v1_meta.checked(values, _properties(image), settings), _urls(image), state)
 
 
 def _bad(words: str) -> BadRequest:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
+from onestack import config
 from onestack.core.errors import BadRequest
 
-DISK_FORMATS = ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop")
-CONTAINER_FORMATS = ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed")
 VISIBILITIES = ("community", "public", "private", "shared")
 STATUSES = (
     "queued", "saving", "active", "killed", "deleted", "uploading", "importing", "pending_delete", "deactivated",
@@ -51,7 +51,7 @@ _LOCATION = {
     },
     "required": ["url", "metadata"],
 }
-IMAGE_PROPERTIES: dict[str, dict[str, Any]] = {
+_PROPERTIES: dict[str, dict[str, Any]] = {
     "id": _property("The image's identifier", {"type": "string"}, pattern=UUID),
     "name": _property("A name for people", _TEXT, maxLength=255),
     "status": _property("Where the image is in its life", _TIME, enum=list(STATUSES)),
@@ -64,8 +64,8 @@ IMAGE_PROPERTIES: dict[str, dict[str, Any]] = {
     "owner": _property("The project that owns the image", _TEXT, maxLength=255),
     "size": _property("Bytes of the data", _NUMBER),
     "virtual_size": _property("Bytes of the disk that the data describes", _NUMBER),
-    "container_format": _property("What the data is wrapped in", _TEXT, enum=[None, *CONTAINER_FORMATS]),
-    "disk_format": _property("How the data describes a disk", _TEXT, enum=[None, *DISK_FORMATS]),
+    "container_format": _property("What the data is wrapped in", _TEXT),
+    "disk_format": _property("How the data describes a disk", _TEXT),
     "created_at": _property("When the image was created", _TIME),
     "updated_at": _property("When the image was last changed", _TIME),
     "tags": _property("Labels", {"type": "array", "items": {"type": "string", "maxLength": 255}}),
@@ -94,16 +94,13 @@ IMAGE_PROPERTIES: dict[str, dict[str, Any]] = {
         enum=["on_image_deletion", "do_not_delete"],
     ),
 }
-BASE = frozenset(name for name, shape in IMAGE_PROPERTIES.items() if shape.get("is_base", True))
+BASE = frozenset(name for name, shape in _PROPERTIES.items() if shape.get("is_base", True))
 
 _LINKS = [
     {"rel": "self", "href": "{self}"},
     {"rel": "enclosure", "href": "{file}"},
     {"rel": "describedby", "href": "{schema}"},
 ]
-IMAGE = {
-    "name": "image", "properties": IMAGE_PROPERTIES, "additionalProperties": {"type": "string"}, "links": _LINKS,
-}  # fmt: skip
 MEMBER = {
     "name": "member",
     "properties": {
@@ -140,10 +137,26 @@ def collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "properties": properties, "links": links}
 
 
-SCHEMAS: dict[str, dict[str, Any]] = {
-    "image": IMAGE, "images": collection("images", IMAGE), "member": MEMBER, "members": collection("members", MEMBER),
-    "task": TASK, "tasks": collection("tasks", TASK),
-}  # fmt: skip
+@functools.lru_cache(8)
+def _properties(disk_formats: tuple[str, ...], container_formats: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    formats = {"container_format": container_formats, "disk_format": disk_formats}
+    return _PROPERTIES | {name: {**_PROPERTIES[name], "enum": [None, *known]} for name, known in formats.items()}
+
+
+def properties(image: config.Image) -> dict[str, dict[str, Any]]:
+    """The properties of an image that the schema names, with the formats of the settings."""
+    return _properties(tuple(image.disk_formats), tuple(image.container_formats))
+
+
+def schemas(image: config.Image) -> dict[str, dict[str, Any]]:
+    """All that is served, by name."""
+    one = {
+        "name": "image", "properties": properties(image), "additionalProperties": {"type": "string"}, "links": _LINKS,
+    }  # fmt: skip
+    return {
+        "image": one, "images": collection("images", one), "member": MEMBER, "members": collection("members", MEMBER),
+        "task": TASK, "tasks": collection("tasks", TASK),
+    }  # fmt: skip
 
 
 def wrong(words: str) -> BadRequest:
@@ -160,12 +173,13 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def validate(values: dict[str, Any]) -> None:
+def validate(values: dict[str, Any], settings: config.Image) -> None:
     """Check properties of an image, all or some. Raises BadRequest."""
+    known = properties(settings)
     for name, value in values.items():
         if len(name) > 255 or not name:
             raise BadRequest("Custom property should not be greater than 255 characters.")
-        shape = IMAGE_PROPERTIES.get(name, {"type": "string"})
+        shape = known.get(name, {"type": "string"})
         _validate_one(name, value, shape)
     if values.get("min_disk", 0) < 0 or values.get("min_ram", 0) < 0:
         raise BadRequest("Value must be greater than or equal to 0: min_disk and min_ram can't be negative.")

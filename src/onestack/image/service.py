@@ -11,7 +11,7 @@ from onestack.core.context import Context
 from onestack.core.http import Service
 from onestack.core.operations import Runner
 from onestack.core.policy import Policy, Target
-from onestack.image import cache, imports, location_import, protections, task_import
+from onestack.image import cache, imports, location_import, plugins, protections, task_import
 from onestack.image.api.data import GONE
 from onestack.image.api.info import MINORS
 from onestack.image.dialect import ImageDialect
@@ -85,6 +85,7 @@ def _negotiate(path: str) -> str:
 
 def build(cloud: Cloud) -> dict[str, ImageService]:
     check_modules(cloud.settings)
+    plugins.check(cloud.settings)
     cloud.runners[("image", "import")] = Runner(imports.run, imports.failed)
     cloud.runners[("image", "task")] = Runner(task_import.run, task_import.failed)
     cloud.runners[("image", "location")] = Runner(location_import.run, location_import.failed)

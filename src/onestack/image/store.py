@@ -20,11 +20,15 @@ from pathlib import Path
 
 import msgspec
 
+from onestack.config import IMPORT_PLUGINS
 from onestack.core.cloud import Cloud
 from onestack.image import quotas
 from onestack.image.drivers.file import sync as _sync
 
 ALGORITHM = "sha512"
+_CHUNK = 4 << 20  # bytes that are hashed at once
+# Behind the id of an image, below staging/: what an import has there.
+OF_IMPORTS = ("staged", "staged.boot", "copy", *IMPORT_PLUGINS)
 UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
@@ -59,6 +63,16 @@ def cache_path(cloud: Cloud, image_id: str) -> Path:
 def staged_path(cloud: Cloud, image_id: str) -> Path:
     """Staged data that waits for its import."""
     return directory(cloud) / "staging" / f"{path(cloud, image_id).name}.staged"
+
+
+def made_path(cloud: Cloud, image_id: str, plugin: str) -> Path:
+    """What an import's plug-in made of the staged data, before it takes its place."""
+    return directory(cloud) / "staging" / f"{path(cloud, image_id).name}.{plugin}"
+
+
+def import_paths(cloud: Cloud, image_id: str) -> list[Path]:
+    """Every file that an import may have."""
+    return [directory(cloud) / "staging" / f"{path(cloud, image_id).name}.{kind}" for kind in OF_IMPORTS]
 
 
 class Staging:
@@ -115,6 +129,17 @@ def move(source: Path, target: Path) -> None:
         _sync(source.parent)
 
 
+def digest_of(file: Path) -> Digest:
+    """All that is known of data, from a file."""
+    md5, sha512, size = hashlib.md5(usedforsecurity=False), hashlib.sha512(), 0
+    with file.open("rb") as handle:
+        while chunk := handle.read(_CHUNK):
+            size += len(chunk)
+            md5.update(chunk)
+            sha512.update(chunk)
+    return Digest(size, md5.hexdigest(), sha512.hexdigest())
+
+
 def hash_of(file: Path) -> str:
     with file.open("rb") as handle:
         return hashlib.file_digest(handle, ALGORITHM).hexdigest()
@@ -122,7 +147,7 @@ def hash_of(file: Path) -> str:
 
 def remove(cloud: Cloud, image_id: str) -> None:
     """No file of the image is left outside of the stores."""
-    for file in (boot_path(cloud, image_id), staged_path(cloud, image_id), cache_path(cloud, image_id)):
+    for file in (boot_path(cloud, image_id), cache_path(cloud, image_id), *import_paths(cloud, image_id)):
         file.unlink(missing_ok=True)
 
 

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 TOPIC = "image-files"  # something was deleted that another node may have files of
 _SECONDS = 30.0
-_OF_IMPORTS = ("staged", "staged.boot", "copy")  # behind the id of the image, below staging/
 
 
 class Sweeper:
@@ -93,7 +92,7 @@ def everything(cloud: Cloud) -> list[str]:
 def superfluous(cloud: Cloud) -> list[str]:
     """Remove what only other nodes can have orphaned; returns the names."""
     folder = store.directory(cloud)
-    imported = [file for name in _OF_IMPORTS for file in folder.glob(f"staging/*.{name}")]
+    imported = [file for name in store.OF_IMPORTS for file in folder.glob(f"staging/*.{name}")]
     ours = _ours([*folder.glob("*.boot"), *imported, *folder.glob("cache/*")])
     if not ours:
         return []
@@ -140,7 +139,7 @@ def _wanted(cloud: Cloud, file: Path, image: Any, cached: set[str]) -> bool:
     if file.parent.name == "cache":
         return _image_of(file) in cached or in_use(file)
     kind = file.name.partition(".")[2]
-    if kind in _OF_IMPORTS:  # they aren't locked all the time
+    if kind in store.OF_IMPORTS:  # they aren't locked all the time
         here = image is not None and image.staged is not None and image.staged_on in (None, cloud.node)
         return (image is not None and image.working) or (here and kind == "staged")
     return in_use(file.with_suffix("") if file.suffix == ".boot" else file)

@@ -72,7 +72,7 @@ def _create(session: Session, cloud: Cloud, operation: Operation, given: Any) ->
     if not isinstance(given, dict):
         raise BadRequest("Input does not contain 'image_properties' field")
     properties = dict(given) or {"disk_format": "qcow2", "container_format": "bare"}
-    schema.validate(properties)
+    schema.validate(properties, cloud.settings.image)
     for name in properties:
         changes.protect(name)
     values = {name: properties.pop(name) for name in list(properties) if name in schema.BASE}

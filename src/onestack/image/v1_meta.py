@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from onestack import config
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
 from onestack.image import schema
@@ -54,13 +55,13 @@ def read(req: Request) -> Meta:
     for key in ("is_public", "deleted", "protected"):
         if key in values:
             values[key] = (values[key] or "").strip().lower() in _TRUE
-    return checked(values, properties)
+    return checked(values, properties, req.cloud.settings.image)
 
 
-def checked(values: dict[str, Any], properties: dict[str, str]) -> Meta:
+def checked(values: dict[str, Any], properties: dict[str, str], settings: config.Image) -> Meta:
     """Raises BadRequest for what no image can be, Forbidden for properties that are reserved."""
     _numbers(values)
-    _formats(values)
+    _formats(values, settings)
     _lengths(values)
     for name, value in properties.items():
         _property(name, value)
@@ -97,9 +98,9 @@ def _numbers(values: dict[str, Any]) -> None:
             )
 
 
-def _formats(values: dict[str, Any]) -> None:
+def _formats(values: dict[str, Any], settings: config.Image) -> None:
     for key, words, allowed in (
-        ("disk_format", "disk", schema.DISK_FORMATS), ("container_format", "container", schema.CONTAINER_FORMATS),
+        ("disk_format", "disk", settings.disk_formats), ("container_format", "container", settings.container_formats),
     ):  # fmt: skip
         if key in values and values[key] not in allowed:
             raise BadRequest(f"Invalid {words} format '{values[key]}' for image.")

@@ -25,6 +25,7 @@ from typing import BinaryIO, NamedTuple
 from onestack.sandbox import confine
 
 _OUTPUT = 64 << 10  # bytes of stdout and of stderr that a program may write
+CANCELLED, TOO_LARGE = "it was cancelled", "it grew too large"  # `problem` says so
 _LOOK_SECONDS = 0.2  # between looks at whether the caller has changed its mind
 
 
@@ -61,9 +62,12 @@ def run(
     return _run(command, "", limits, read, write, shared, cancelled)
 
 
-def call(module: ModuleType, arguments: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = ()) -> Ended:
+def call(
+    module: ModuleType, arguments: Sequence[str], limits: Limits, *, read: Sequence[BinaryIO] = (),
+    write: Sequence[BinaryIO] = (), cancelled: Callable[[], bool] | None = None,
+) -> Ended:  # fmt: skip
     """The same for `main(arguments)` of a module that stands on Python's library alone."""
-    return _run(arguments, str(module.__file__), limits, read, ())
+    return _run(arguments, str(module.__file__), limits, read, write, (), cancelled)
 
 
 def _run(
@@ -108,7 +112,7 @@ def _watch(child: subprocess.Popen[bytes], deadline: float, cancelled: Callable[
                 return Ended(-signal.SIGKILL, found["output"], found["errors"], "it took too long")
             ready = selector.select(min(left, _LOOK_SECONDS))
             if cancelled is not None and cancelled():
-                return Ended(-signal.SIGKILL, found["output"], found["errors"], "it was cancelled")
+                return Ended(-signal.SIGKILL, found["output"], found["errors"], CANCELLED)
             for key, _ in ready:
                 data = os.read(key.fd, _OUTPUT)
                 if not data:
@@ -123,7 +127,7 @@ def _watch(child: subprocess.Popen[bytes], deadline: float, cancelled: Callable[
     reasons = {
         signal.SIGXCPU: "it took too long",
         signal.SIGKILL: "it took too much",
-        signal.SIGXFSZ: "it grew too large",
+        signal.SIGXFSZ: TOO_LARGE,
     }
     return Ended(
         status, found["output"], found["errors"], reasons.get(signal.Signals(-status), "") if status < 0 else ""

@@ -17,7 +17,7 @@ from onestack.core.errors import (
     UnsupportedMedia,
 )
 from onestack.core.http import Request, Response
-from onestack.image import access, cache, data, limits, reading, store
+from onestack.image import access, cache, data, limits, reading, signatures, store
 from onestack.image.models import Image
 from onestack.image.store import Staging
 from onestack.image.stores import stores
@@ -88,6 +88,8 @@ def _check(req: Request, image_id: str, rule: str, wanted: str, size: int) -> st
         image = access.load(req, session, image_id, rule)
         data.require_status(image, "queued", wanted)
         data.require_formats(image)
+        if wanted == "saving":
+            signatures.require(session, image.id)
         total = limits.STAGED if wanted == "uploading" else limits.SIZE
         limits.enforce(session, req.cloud, image.owner, {total: size // limits.MIB, limits.UPLOADING: 1})
         if store.receiving(req.cloud, image.id):

@@ -22,7 +22,7 @@ def create(req: Request) -> Response:
     for name in ("direct_url", "self", "file", "schema", "stores"):
         if name in body:
             raise Forbidden(f"Attribute '{name}' is read-only.")
-    schema.validate(body)
+    schema.validate(body, req.cloud.settings.image)
     image_id = str(body.pop("id", None) or req.cloud.ids.uuid()).lower()
     for name in body:
         changes.protect(name)
@@ -123,7 +123,7 @@ def show(req: Request, image_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
-    wanted = changes.parse(req.header("Content-Type"), req.body)
+    wanted = changes.parse(req.header("Content-Type"), req.body, req.cloud.settings.image)
     found = locations.look(req, wanted)
     with req.cloud.db.write() as session:
         image = access.load(req, session, image_id, for_update=True)

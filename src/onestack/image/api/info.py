@@ -38,9 +38,10 @@ def versions(req: Request) -> dict[str, Any]:
 
 
 def show_schema(req: Request, name: str) -> dict[str, Any]:
-    if name not in schema.SCHEMAS:
+    known = schema.schemas(req.cloud.settings.image)
+    if name not in known:
         raise NotFound("The resource could not be found.")
-    return schema.SCHEMAS[name]
+    return known[name]
 
 
 def import_info(req: Request) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from onestack.core import operations
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
 from onestack.image import access, imports, location_import, objects, web
+from onestack.image.properties import set_property
 from onestack.image.stores import stores
 
 _ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
@@ -44,7 +45,7 @@ def add(req: Request, image_id: str) -> None:
             raise Conflict("Image has active task")
         asked = {"image_id": image.id, "loc_url": url, "validation_data": expected}
         task = imports.new_task(session, req.cloud, req.ctx, "location_import", image.id, asked)
-        imports.set_property(session, image.id, imports.LOCK, task.id)
+        set_property(session, image.id, imports.LOCK, task.id)
         location_import.begin(session, req.cloud, req.ctx, image.id, task.id)
 
 

@@ -52,7 +52,7 @@ def _made(req: Request, image_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    asked = registry.read(req.body)
+    asked = registry.read(req.body, req.cloud.settings.image)
     if len(asked.urls) > 1:
         raise BadRequest("It's invalid to provide multiple image sources.")
     source = v1_data.located(req, asked.urls[0]) if asked.urls else None
@@ -66,7 +66,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, image_id: str) -> dict[str, Any]:
-    asked = registry.read(req.body)
+    asked = registry.read(req.body, req.cloud.settings.image)
     with _changing(req, image_id, plain=True):
         source = _new_place(req, image_id, asked.urls)
         purge = req.header("X-Glance-Registry-Purge-Props") == "true"

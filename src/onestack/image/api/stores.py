@@ -93,7 +93,9 @@ def start_import(req: Request, image_id: str) -> None:
         sealed = ""
         if name == "glance-download":
             sealed = downloads.seal(req.cloud, req.header("X-Auth-Token") or "")
-        imports.begin(session, req.cloud, req.ctx, image, body, wanted, sealed)
+        # They are for data that isn't an image's yet, so copy-image knows none.
+        plugins = [] if name == "copy-image" else req.cloud.settings.image.image_import_plugins
+        imports.begin(session, req.cloud, req.ctx, image, body, wanted, sealed, plugins=plugins)
 
 
 def _checked(req: Request, body: dict[str, Any]) -> str:
