@@ -46,6 +46,18 @@ def test_property_protections(tmp_path):
     assert (good.level, good.words) == ("ok", f"{tmp_path / 'file'}: 1 sections")
 
 
+def test_import_plugins(tmp_path, monkeypatch):
+    def found(*names):
+        return image_checks.plugins(Settings(state=str(tmp_path), image=Image(image_import_plugins=list(names))))
+
+    assert found() == []
+    (good,) = found("image_decompression", "inject_image_metadata")
+    assert (good.level, good.words) == ("ok", "imports run image_decompression, inject_image_metadata")
+    monkeypatch.setenv("PATH", "/nowhere")
+    (bad,) = found("image_conversion")
+    assert (bad.level, "needs qemu-img" in bad.words) == ("bad", True)
+
+
 def test_stores_that_can_be_used(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "file").write_text("")

@@ -6,8 +6,13 @@ import struct
 
 import pytest
 
-from onestack.image import formats
+from onestack.config import DISK_FORMATS
+from onestack.core.operations import Workers
+from onestack.image import formats, public, service
 from onestack.image.formats import Unsafe
+from tests.conftest import PERSONAS
+from tests.image.conftest import Images
+from tests.image.stores import with_image
 from tests.tempest.images import KINDS, SECTOR, Unsupported
 
 BY_NAME = {kind.name: kind for kind in KINDS}
@@ -53,6 +58,59 @@ def test_formats_that_glance_does_not_know(images, data):
     image = images.create(disk_format="raw")["id"]
     assert images.upload(image, data("gpt-blank")).status_code == 204
     assert images.upload(images.create(disk_format="raw")["id"], data("standard")).status_code == 415
+
+
+@pytest.fixture
+def with_gpt(cloud, client_of):
+    with_image(cloud, disk_formats=[*DISK_FORMATS, "gpt"])
+    client = client_of(service.build(cloud)["image"])
+    cloud.db.create_all()
+    return Images(client, cloud.settings.path("images"), Workers(cloud, cloud.runners))
+
+
+def test_a_gpt_disk_where_the_operator_knows_gpt_is_a_raw_disk(with_gpt, cloud, data):
+    content = data("gpt-blank")
+    image = with_gpt.active(content, disk_format="gpt")
+    assert (image["status"], image["disk_format"], image["virtual_size"]) == ("active", "gpt", len(content))
+    with cloud.db.read() as session:
+        boot = public.boot_image(cloud, session, PERSONAS["member"], image["id"])
+    assert (boot.disk_format, boot.boot_format, boot.virtual_size) == ("gpt", "raw", len(content))
+
+
+ENTRY = 446  # where the first partition stands in a master boot record
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "words"),
+    [
+        (510, b"\0", "disk_format gpt does not match stream data raw"), (0, b"QFI\xfb", "qcow2"),
+        (0x8001, b"CD001", "disk_format gpt does not match stream data iso"),
+        (0x10, b"\2\0\0\0\0\xf8", "disk_format gpt does not match stream data raw"),
+        (ENTRY, b"\1", "Image failed safety checks"), (ENTRY + 4, b"\0", "Image failed safety checks"),
+        (ENTRY + 1, b"\1", "Image failed safety checks"), (ENTRY + 8, b"\2", "Image failed safety checks"),
+        (ENTRY + 16 + 4, b"\x83", "Image failed safety checks"),
+    ],
+)  # fmt: skip
+def test_a_disk_that_is_said_to_be_gpt_is_looked_at(with_gpt, data, offset, value, words):
+    content = bytearray(data("gpt-blank"))
+    content[offset : offset + len(value)] = value
+    answer = with_gpt.upload(with_gpt.create(disk_format="gpt")["id"], bytes(content))
+    assert (answer.status_code, words in answer.text) == (415, True), answer.text
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_all_kinds_where_images_are_converted(cloud, client_of, data, kind):
+    with_image(cloud, disk_formats=[*DISK_FORMATS, "gpt", "qed"], image_import_plugins=["image_conversion"])
+    client = client_of(service.build(cloud)["image"])
+    cloud.db.create_all()
+    images = Images(client, cloud.settings.path("images"), Workers(cloud, cloud.runners))
+    content = data(kind.name)
+    image = images.create(disk_format=kind.format)["id"]
+    images.upload(image, content, where="stage")
+    images.import_(image, "glance-direct")
+    shown = images.show(image).json
+    kept = kind.format if kind.format in ("iso", "gpt") or not kind.usable else "raw"
+    assert (shown["status"], shown["disk_format"]) == ("active" if kind.usable else "queued", kept)
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def quick(settings: Settings) -> list[Check]:
     from onestack.cli import image_checks
 
     found = [python(), root(settings), disk(settings), *port(settings), database(settings)]
-    return [*found, *image_checks.protections(settings), *image_checks.plugins(settings)]
+    return [*found, *image_checks.protections(settings)]
 
 
 def every(settings: Settings) -> list[Check]:
@@ -183,4 +183,5 @@ def every(settings: Settings) -> list[Check]:
 
     more = [memory(settings), installed(settings), virtualization(settings), *datapath(settings), init()]
     more += [*extras.checks(settings), *identity_checks.policies(settings), *image_checks.stores(settings)]
+    more += image_checks.plugins(settings)
     return [*quick(settings), *more]
