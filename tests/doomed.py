@@ -102,7 +102,7 @@ def _around_files(point: Callable[[str], None]) -> None:
 
     for owner, names in (
         (store.Staging, ("__init__", "write", "finish", "discard")), (FileStore, ("put", "delete")),
-        (S3Store, ("put", "delete")), (store, ("move",)),
+        (S3Store, ("put", "delete")), (store, ("move", "digest_of")),
     ):  # fmt: skip
         for name in names:
             setattr(owner, name, with_points(getattr(owner, name)))

@@ -7,19 +7,24 @@ were sent, and after its delete there is nothing in the stores, in the tables an
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import http.client
 import os
+import shutil
 import sqlite3
+import subprocess
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onestack.cli import client, demo
 from onestack.cli.client import Api, ApiError
+from onestack.config import IMPORT_PLUGINS
 from tests.crashing import Doom, until
 from tests.fakecloud import doomed_cloud
 from tests.image.stores import Web, in_bucket, s3_server
@@ -102,9 +107,9 @@ class ImageUser:
                 return
         raise AssertionError(f"image {image_id} can't be brought on: {self.show(image_id)}")
 
-    def create(self) -> str:
+    def create(self, disk_format: str = "raw") -> str:
         image_id = str(uuid.uuid4())
-        body = {"id": image_id, "name": "doomed", "disk_format": "raw", "container_format": "bare"}
+        body = {"id": image_id, "name": "doomed", "disk_format": disk_format, "container_format": "bare"}
         self.until_done(lambda: self.user.post("image", "/images", body), lambda image: image is not None, image_id)
         return image_id
 
@@ -242,6 +247,36 @@ def test_stage_and_import_into_two_stores(user: ImageUser) -> None:
     user.doom.at_every_point(
         "server", life, wanted=["before move", "after move", "after FileStore.put", "onestack.image.imports._finish"]
     )
+
+
+@pytest.fixture
+def with_plugins() -> Iterator[ImageUser]:
+    table = TABLE.replace("[image]\n", f"[image]\nimage_import_plugins = {list(IMPORT_PLUGINS)}\n", 1)
+    table += "[image.inject_metadata_properties]\ninject = {injected = 'yes'}\nignore_user_roles = []\n"
+    with s3_server() as far, doomed_cloud(table.replace("ENDPOINT", far.endpoint)) as doom:
+        yield ImageUser(doom)
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+def test_import_with_every_plugin(with_plugins: ImageUser, tmp_path: Path) -> None:
+    """Unpacked, converted, given a property; into two stores."""
+    user, disk = with_plugins, SMALL.ljust(1 << 20, b"\0")
+    raw, vmdk = tmp_path / "disk", tmp_path / "disk.vmdk"
+    raw.write_bytes(disk)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vmdk", raw, vmdk], check=True)
+    archive = gzip.compress(vmdk.read_bytes())
+
+    def life() -> None:
+        image = user.create("vmdk")
+        user.send(image, archive, "stage")
+        user.import_(image, {"name": "glance-direct"}, api=user.user, stores=["file", "second"])
+        user.converges(image, disk, "file,second")
+        shown = user.show(image) or {}
+        assert (shown["disk_format"], shown["size"], shown["injected"]) == ("raw", len(disk), "yes")
+        user.delete(image)
+
+    points = ("before digest_of", "after digest_of", "before move", "after move", "imports._finish")
+    user.doom.at_every_point("server", life, wanted=[*points, "onestack.image.plugins._done"])
 
 
 def test_web_download(user: ImageUser, web: Web) -> None:

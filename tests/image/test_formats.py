@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import struct
 import subprocess
+import uuid
 
 import pytest
 from hypothesis import given
@@ -39,12 +40,42 @@ def overwrite(path, offset, data):
         ("qcow2", "qcow2", ("-o", "compression_type=zstd")),
         ("vmdk", "vmdk", ()), ("vmdk", "vmdk", ("-o", "subformat=streamOptimized")), ("vdi", "vdi", ()),
         ("vdi", "vdi", ("-o", "static=on")), ("vpc", "vhd", ("-o", "force_size")),
-        ("vpc", "vhd", ("-o", "subformat=fixed,force_size")), ("raw", "raw", ()),
+        ("vpc", "vhd", ("-o", "subformat=fixed,force_size")), ("vhdx", "vhdx", ()),
+        ("vhdx", "vhdx", ("-o", "subformat=fixed")), ("raw", "raw", ()),
     ],
 )  # fmt: skip
 def test_real_images_are_recognised(tmp_path, fmt, name, options):
     found = formats.inspect(make(tmp_path / "disk", fmt, *options))
     assert found == (name, SIZE)
+
+
+@needs_qemu
+@pytest.mark.parametrize(
+    ("find", "more", "value", "words"),
+    [
+        (b"regi", 0, b"x", "no usable metadata"), (b"regi", 8, bytes(4), "no usable metadata"),
+        (b"metadata", 0, b"x", "no usable metadata"), (b"metadata", 10, bytes(2), "no usable metadata"),
+        (uuid.UUID("8b7ca206-4790-4b9a-b8fe-575f050f886e").bytes_le, 16, b"\xff" * 8, "no usable metadata"),
+        (uuid.UUID("2fa54224-cd1b-4876-b211-5dbed83bf4b8").bytes_le, 16, b"\xff" * 4, "truncated"),
+        (uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le, 0, bytes(16), "no usable metadata"),
+    ],
+)  # fmt: skip
+def test_vhdx_whose_metadata_can_not_be_read(tmp_path, find, more, value, words):
+    path = make(tmp_path / "disk", "vhdx")
+    overwrite(path, path.read_bytes().index(find) + more, value)
+    with pytest.raises(Unsafe, match=words):
+        formats.inspect(path)
+
+
+@needs_qemu
+def test_vhdx_with_a_parent(tmp_path):
+    path = make(tmp_path / "disk", "vhdx")
+    content = path.read_bytes()
+    entry = content.index(uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le)
+    parameters = content.index(b"metadata") + struct.unpack_from("<I", content, entry + 16)[0]
+    overwrite(path, parameters + 4, struct.pack("<I", 2))
+    with pytest.raises(Unsafe, match="a difference to another one"):
+        formats.inspect(path)
 
 
 def test_iso(tmp_path):

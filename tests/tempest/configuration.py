@@ -40,8 +40,14 @@ def image_features(image: dict[str, Any]) -> dict[str, str]:
         "do_secure_hash": image.get("do_secure_hash", True),
         "http_store_enabled": any(store["type"] == "http" for store in stores),
         "store_weight_enabled": any(store.get("weight") for store in stores),
+        "image_conversion": "image_conversion" in image.get("image_import_plugins", ()),
     }
     return {name: str(value).lower() for name, value in found.items()}
+
+
+def image_formats(image: dict[str, Any]) -> dict[str, str]:
+    """Where the cloud has formats of its own, Tempest must know them."""
+    return {name: ",".join(image[name]) for name in ("disk_formats", "container_formats") if name in image}
 
 
 def two_images(cloud: Cloud) -> tuple[str, str]:
@@ -146,7 +152,9 @@ def configuration(
         "compute-feature-enabled": features,
         "volume-feature-enabled": {"enable_volume_image_dep_tests": snapshots},
         "validation": {"run_validation": "false"},
-        "image": {"image_caching_enabled": str(cached).lower(), **images},
+        "image": {
+            "image_caching_enabled": str(cached).lower(), **image_formats(settings.get("image", {})), **images,
+        },
         "image-feature-enabled": {
             "api_v1": str(legacy).lower(), "import_image": "true", "os_glance_reserved": "true",
             **image_features(settings.get("image", {})),

@@ -7,7 +7,7 @@ and files that have two formats at once. Where QEMU is laxer than a format's des
 would find. It stands on Python's library alone, because it runs in a sandbox (inspection.py).
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
-Specification", the UEFI specification (chapter 5) for GPT, ECMA-119 for ISO 9660, ECMA-167 (part 2) for UDF, and the header of VirtualBox's VDI as QEMU reads it.
+Specification" and its [MS-VHDX], the UEFI specification (chapter 5) for GPT, ECMA-119 for ISO 9660, ECMA-167 (part 2) for UDF, and the header of VirtualBox's VDI as QEMU reads it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -270,6 +271,41 @@ def _vhd(handle: BinaryIO, size: int) -> int:
     return int(struct.unpack_from(">Q", footer, 48)[0])
 
 
+_VHDX_REGIONS, _VHDX_TABLE = 192 << 10, 64 << 10  # the table that QEMU reads: where, and how many bytes at most
+_VHDX_METADATA, _VHDX_SIZE, _VHDX_PARAMETERS = (
+    uuid.UUID(text).bytes_le
+    for text in (
+        "8b7ca206-4790-4b9a-b8fe-575f050f886e", "2fa54224-cd1b-4876-b211-5dbed83bf4b8",
+        "caa16737-fa36-4d43-b3b6-33f0aa44e76b",
+    )
+)  # fmt: skip
+_VHDX_HAS_PARENT = 1 << 1
+
+
+def _vhdx(handle: BinaryIO, size: int) -> int:
+    regions = _at(handle, _VHDX_REGIONS, _VHDX_TABLE)
+    where = _vhdx_entries(regions, b"regi", 8, "<I", 16, "<16sQII").get(_VHDX_METADATA, (size,))[0]
+    metadata = _at(handle, min(where, size), _VHDX_TABLE)
+    items = _vhdx_entries(metadata, b"metadata", 10, "<H", 32, "<16sIIII")
+    if not {_VHDX_SIZE, _VHDX_PARAMETERS} <= set(items):
+        raise Unsafe("The vhdx image has no usable metadata")
+    if struct.unpack("<II", _need(_at(handle, where + items[_VHDX_PARAMETERS][0], 8), 8, "vhdx"))[1] & _VHDX_HAS_PARENT:
+        raise Unsafe("The vhdx image is a difference to another one")
+    return int(struct.unpack("<Q", _need(_at(handle, where + items[_VHDX_SIZE][0], 8), 8, "vhdx"))[0])
+
+
+def _vhdx_entries(
+    table: bytes, magic: bytes, count_at: int, count: str, first: int, entry: str
+) -> dict[bytes, tuple[int, ...]]:
+    """The numbers of a table's entries by their GUID; the first one is a place."""
+    if not table.startswith(magic) or len(table) < first:
+        return {}
+    number = struct.unpack_from(count, table, count_at)[0]
+    each = struct.calcsize(entry)
+    places = range(first, min(first + number * each, len(table) - each + 1), each)
+    return {guid: tuple(numbers) for guid, *numbers in (struct.unpack_from(entry, table, place) for place in places)}
+
+
 def _qed(_handle: BinaryIO, _size: int) -> int:
     raise Unsafe("The image has the format qed, which isn't accepted")
 
@@ -305,7 +341,7 @@ _FORMATS: tuple[tuple[str, Callable[[BinaryIO, int], bool], Callable[[BinaryIO, 
     ("vmdk", _starts(b"COWD"), _vmdk_other),
     ("vmdk", _vmdk_descriptor, _vmdk_other),
     ("vdi", _starts(b"\x7f\x10\xda\xbe", 0x40), _vdi),
-    ("vhdx", _starts(b"vhdxfile"), _whole),
+    ("vhdx", _starts(b"vhdxfile"), _vhdx),
     ("qed", _starts(b"QED\0"), _qed),
     ("ploop", _starts(b"WithoutFreeSpace"), _whole),
     ("ploop", _starts(b"WithouFreSpacExt"), _whole),
