@@ -384,7 +384,7 @@ def _check_image(image: Image) -> None:
             raise ConfigError(f"image.{name} is empty: no image could be made")
         for one in getattr(image, name):
             if not _FORMAT_NAME.match(one):
-                raise ConfigError(f"image.{name}: {one!r} is no name for a format (20 small letters and digits at most)")
+                raise ConfigError(f"image.{name}: {one!r} is no format (at most 20 small letters and digits)")
     for network in image.import_filter.allowed_networks:
         try:
             ipaddress.ip_network(network)

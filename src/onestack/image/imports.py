@@ -68,7 +68,7 @@ def begin(
     after_failure: str = "queued",
     plugins: Sequence[str] = (),
 ) -> ImageTask:
-    """Owe an import into `stores`. The caller has checked everything, in this transaction. `plugins` are plugins.py's."""
+    """Owe an import into `stores`. The caller has checked everything, in this transaction. `plugins`: of plugins.py."""
     task = new_task(
         session, cloud, ctx, "api_image_import", image.id,
         {"image_id": image.id, "import_req": body, "backend": stores},

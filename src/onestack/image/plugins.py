@@ -1,4 +1,4 @@
-"""What an import does with the data before it goes to the stores, where the operator wants it: Glance's import plug-ins.
+"""What an import does with the data before it goes to stores, where the operator wants it: Glance's import plug-ins.
 
 Each one's effect is one transaction, that of the image's row: what came of the data is written beside the staged file
 first, and takes its place afterwards (`settle` does that again after a crash). So a plug-in that was done isn't done
@@ -30,6 +30,7 @@ from onestack.config import ConfigError, Settings
 from onestack.core.cloud import Cloud
 from onestack.core.errors import BadRequest, Fault, Forbidden, NotFound, TooLarge, Unavailable, UnsupportedMedia
 from onestack.image import changes, convert, data, inspection, limits, properties, quotas, schema, store, unpacking
+from onestack.image.drivers.file import sync
 from onestack.image.formats import Unsafe
 from onestack.image.models import Image
 from onestack.image.store import Digest
@@ -113,7 +114,10 @@ class Plugins:
         also: Callable[[Session], None] = lambda _session: None,
     ) -> None:  # fmt: skip
         """One transaction: the plug-in has run. `made` is whole, and in the place of the data afterwards."""
-        digest = store.digest_of(made) if made is not None else None
+        digest = None
+        if made is not None:
+            digest = store.digest_of(made)
+            sync(made.parent)  # its name must be there when the row says so
         with self.cloud.db.write() as session:
             image = data.locked(session, self.image_id)
             staged = {**image.staged, "done": [*image.staged.get("done", ()), name]}
@@ -210,7 +214,9 @@ class Plugins:
 
     def _inject(self) -> None:
         wanted = self.cloud.settings.image.inject_metadata_properties
-        ignored = not set(self.roles).isdisjoint(wanted.ignore_user_roles)
+        if not set(self.roles).isdisjoint(wanted.ignore_user_roles):
+            self._done(INJECT)
+            return
 
         def inject(session: Session) -> None:
             """Protections are for users; this is the operator's will."""
@@ -218,7 +224,7 @@ class Plugins:
                 properties.set_property(session, self.image_id, name, value)
             quotas.check(self.cloud, "property", properties.count(session, self.image_id))
 
-        self._done(INJECT) if ignored else self._done(INJECT, also=inject)
+        self._done(INJECT, also=inject)
 
     @contextlib.contextmanager
     def _made(self, name: str) -> Iterator[Path]:

@@ -1,7 +1,7 @@
 """One file out of an archive, unpacked as hostile input: gzip, and zip with exactly one file in it.
 
-`main` runs in a sandbox (plugins.py), so this stands on Python's library alone. Names in an archive are never used, what
-comes out is bounded, and only one layer is taken off.
+`main` runs in a sandbox (plugins.py), so this stands on Python's library alone. Names in an archive are never used,
+what comes out is bounded, and only one layer is taken off.
 
 Source: which archives there are, by which bytes they are known and what is refused: Glance's plug-in
 image_decompression. Formats: RFC 1952 for gzip, PKWARE's APPNOTE for zip.
