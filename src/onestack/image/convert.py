@@ -1,8 +1,8 @@
-"""Disk images in another format, by `qemu-img convert` in the sandbox: vmdk, vdi and vhd become the qcow2 that servers are
-made from, and an import makes of an image what the operator wants (plugins.py).
+"""Disk images in another format, by `qemu-img convert` in the sandbox.
 
-The file was inspected before (formats.py). Its format and the driver below it are named, so QEMU never guesses, and a
-name in the file isn't taken for a protocol.
+vmdk, vdi and vhd become the qcow2 that servers are made from; an import makes of an image what the operator wants
+(plugins.py). The file was inspected before (formats.py). Its format and the driver below it are named, so QEMU never
+guesses, and a name in the file isn't taken for a protocol.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ and files that have two formats at once. Where QEMU is laxer than a format's des
 would find. It stands on Python's library alone, because it runs in a sandbox (inspection.py).
 
 Sources: QEMU's docs/interop/qcow2.rst, VMware's "Virtual Disk Format 5.0", Microsoft's "Virtual Hard Disk Image Format
-Specification" and its [MS-VHDX], the UEFI specification (chapter 5) for GPT, ECMA-119 for ISO 9660, ECMA-167 (part 2) for UDF, and the header of VirtualBox's VDI as QEMU reads it.
+Specification" and its [MS-VHDX], the UEFI specification (chapter 5) for GPT, ECMA-119 for ISO 9660, ECMA-167 (part 2)
+for UDF, and the header of VirtualBox's VDI as QEMU reads it.
 """
 
 from __future__ import annotations
