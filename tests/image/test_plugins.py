@@ -294,6 +294,7 @@ def test_an_iso_stays_one(build):
     image, _ = imported(images, ISO, disk_format="iso")
     assert (image["status"], image["disk_format"]) == ("active", "iso")
     assert is_data(images, image, ISO)
+    images.client.delete(f"/v2/images/{image['id']}")
     image, message = imported(images, ISO)
     assert message == "Image has disallowed configuration: it is an ISO, and said to be raw"
     assert is_refused(images, image)
@@ -558,7 +559,7 @@ def test_data_that_must_be_fetched_again_begins_from_the_start(build, cloud, tmp
         ("[image.inject_metadata_properties]\ninject = {a = 1}", "Expected `str`"),
         ("[image.inject_metadata_properties.inject]\n'' = 'x'", "1 to 255 characters"),
         ("disk_formats = []", "image.disk_formats is empty"),
-        ("container_formats = ['a b']", "image.container_formats: 'a b' is no name"),
+        ("container_formats = ['a b']", "image.container_formats: 'a b' is no format"),
     ],
 )
 def test_wrong_settings_are_refused_at_the_start(tmp_path, table, words):
