@@ -494,8 +494,8 @@ def test_a_killed_import_converges(build, cloud, tmp_path, monkeypatch, place, w
             patch.setattr(objects, "doom", lambda *_: None)  # who is dead tidies nothing
             with pytest.raises(Killed):
                 images.work()
+        again(cloud)
         with cloud.db.write() as session:
-            session.execute(sa.update(operations.Operation).values(state="queued", lease_owner=None, lease_until=None))
             session.execute(sa.update(ImageLocation).where(ImageLocation.status == "writing").values(writer="x:1:1"))
         monkeypatch.setattr(operations, "is_dead", lambda owner: True)
         sweep.everything(cloud)
@@ -509,6 +509,26 @@ def test_a_killed_import_converges(build, cloud, tmp_path, monkeypatch, place, w
     assert is_data(images, shown, DATA.ljust(MIB, b"\0"))
     with cloud.db.read() as session:
         assert len(session.scalars(sa.select(ImageLocation)).all()) == 2
+
+
+def again(cloud):
+    """Another process takes up what the dead one was at."""
+    with cloud.db.write() as session:
+        session.execute(sa.update(operations.Operation).values(state="queued", lease_owner=None, lease_until=None))
+
+
+def test_no_second_layer_is_taken_off_after_a_kill(build, cloud, monkeypatch):
+    images, inner = build(UNZIP), gzip.compress(DATA)
+    image = images.create()["id"]
+    images.upload(image, gzip.compress(inner), where="stage")
+    images.client.post(f"/v2/images/{image}/import", json={"method": {"name": "glance-direct"}})
+    with monkeypatch.context() as patch:
+        patch.setattr(image_data, "inspect", lambda *_args: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            images.work()
+    again(cloud)
+    images.work()
+    assert is_data(images, images.show(image).json, inner)
 
 
 @needs_qemu
@@ -536,8 +556,7 @@ def test_data_that_must_be_fetched_again_begins_from_the_start(build, cloud, tmp
         store.staged_path(cloud, image).unlink()
         other = DATA[::-1]
         web.pages["/disk"] = gzip.compress(disk(tmp_path, "vmdk", content=other))
-        with cloud.db.write() as session:
-            session.execute(sa.update(operations.Operation).values(state="queued", lease_owner=None, lease_until=None))
+        again(cloud)
         images.work()
     shown = images.show(image).json
     assert (shown["status"], shown["disk_format"], shown["stores"]) == ("active", "raw", "file,second")

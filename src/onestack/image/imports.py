@@ -182,14 +182,14 @@ class Import:
 
     def _same(self, digest: Digest) -> None:
         """What an earlier try put into stores has these bytes as well: what is fetched again may be something else."""
-        with self.cloud.db.write() as session:
-            image = data.locked(session, self.image_id)
-            rows = objects.of_image(session, self.image_id)
-            if not rows or image.os_hash_value == digest.os_hash_value:
+        with self.cloud.db.read() as session:
+            image = session.get(Image, self.image_id)
+            if image is None or image.os_hash_value in (None, digest.os_hash_value):
                 return
-            if image.status != "importing":
-                raise Refused("The data of the image are not those that were stored before.")
-            objects.give_up(session, self.cloud, rows)
+        if image.status != "importing":
+            raise Refused("The data of the image are not those that were stored before.")
+        with self.cloud.db.write() as session:
+            objects.give_up(session, self.cloud, objects.of_image(session, self.image_id))
 
     def _staged(self, file: Path) -> Digest | None:
         with self.cloud.db.read() as session:
