@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import subprocess
 import urllib.parse
@@ -21,6 +22,7 @@ MIB = 1 << 20
 SIZE = {"images": 12, "second": 3}  # MiB
 TABLE = """
 [image]
+image_import_plugins = ["image_decompression", "image_conversion"]
 [image.stores.file]
 type = "file"
 [image.stores.second]
@@ -40,8 +42,8 @@ class Full:
     def files(self) -> set[Path]:
         return {file for name in SIZE for file in (self.state / name).rglob("*") if file.is_file()}
 
-    def create(self) -> str:
-        body = {"name": "full", "disk_format": "raw", "container_format": "bare"}
+    def create(self, disk_format: str = "raw") -> str:
+        body = {"name": "full", "disk_format": disk_format, "container_format": "bare"}
         return str(self.api.post("image", "/images", body)["id"])
 
     def show(self, image_id: str) -> dict[str, Any]:
@@ -128,4 +130,18 @@ def test_a_download_from_the_web_that_is_too_large(full: Full) -> None:
         web.pages["/disk"] = b"\x01" * MIB
         full.api.post("image", f"/images/{image}/import", body)
         until(lambda: full.show(image)["status"] == "active", 60, "what fits is imported")
+        full.api.call("image", "DELETE", f"/images/{image}")
+
+
+@pytest.mark.parametrize("kind", ["raw", "qcow2"])
+def test_what_a_plugin_makes_is_too_large(full: Full, tmp_path: Path, kind: str) -> None:
+    """A gzip file to unpack, and a compressed qcow2 to convert."""
+    raw, packed = tmp_path / "raw", tmp_path / "packed"
+    raw.write_bytes(b"\x01" * MIB * 16)
+    subprocess.run(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", raw, packed], check=True)
+    with Web() as web:
+        web.pages["/disk"] = gzip.compress(raw.read_bytes()) if kind == "raw" else packed.read_bytes()
+        image = full.create(kind)
+        body = {"method": {"name": "web-download", "uri": f"{web.url}/disk"}}
+        assert "Image storage media is full" in full.import_fails(image, body)
         full.api.call("image", "DELETE", f"/images/{image}")

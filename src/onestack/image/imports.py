@@ -168,12 +168,11 @@ class Import:
         digest = self._staged(file)
         if digest is None:
             digest = self._fetch(file)
-        found = None
-        if not self.copying:
-            with data.disk_errors():
-                digest = self.plugins.run()
+        with data.disk_errors():
+            digest = self.plugins.run()
         with self.cloud.db.read() as session:
             signatures.require(session, self.image_id)
+        found = None
         if not self.copying:
             self._same(digest)
             with data.disk_errors():

@@ -13,12 +13,11 @@ plug-ins.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,7 +27,7 @@ from sqlalchemy.orm import Session
 from onestack import sandbox
 from onestack.config import ConfigError, Settings
 from onestack.core.cloud import Cloud
-from onestack.core.errors import BadRequest, Fault, Forbidden, NotFound, TooLarge, Unavailable, UnsupportedMedia
+from onestack.core.errors import BadRequest, Forbidden, NotFound, TooLarge, Unavailable, UnsupportedMedia
 from onestack.image import changes, convert, data, inspection, limits, properties, quotas, schema, store, unpacking
 from onestack.image.drivers.file import sync
 from onestack.image.formats import Unsafe
@@ -140,9 +139,9 @@ class Plugins:
             return
         if kind == unpacking.LHA:
             raise BadRequest("No lhafile available. Compress the data with gzip or zip, or don't compress it.")
-        with self._made(DECOMPRESS) as made:
-            self._unpack(kind, made)
-            self._done(DECOMPRESS, made)
+        made = store.made_path(self.cloud, self.image_id, DECOMPRESS)
+        self._unpack(kind, made)
+        self._done(DECOMPRESS, made)
 
     def _unpack(self, kind: str, made: Path) -> None:
         most, watch = self._most(), Watch(self.cloud, self.image_id, self.file.parent)
@@ -186,14 +185,12 @@ class Plugins:
             return
         if source not in convert.DRIVERS:
             raise UnsupportedMedia(f"Images of the disk format {said} can't be converted to {output}")
-        with self._made(CONVERT) as made:
-            self._to(output, source, found.virtual_size, made)
-            self._done(CONVERT, made, (output, "bare"))
+        made = store.made_path(self.cloud, self.image_id, CONVERT)
+        self._to(output, source, made)
+        self._done(CONVERT, made, (output, "bare"))
 
-    def _to(self, output: str, source: str, virtual_size: int, made: Path) -> None:
+    def _to(self, output: str, source: str, made: Path) -> None:
         most, watch = self._most(), Watch(self.cloud, self.image_id, self.file.parent)
-        if output == "raw" and virtual_size > most:
-            self._refuse_beyond(most)
         try:
             convert.convert(self.file, source, made, output, most, watch)
             found = inspection.detect(made)
@@ -225,16 +222,6 @@ class Plugins:
             quotas.check(self.cloud, "property", properties.count(session, self.image_id))
 
         self._done(INJECT, also=inject)
-
-    @contextlib.contextmanager
-    def _made(self, name: str) -> Iterator[Path]:
-        """Where a plug-in writes; nothing is left there when it fails."""
-        made = store.made_path(self.cloud, self.image_id, name)
-        try:
-            yield made
-        except (Fault, OSError):
-            made.unlink(missing_ok=True)
-            raise
 
     def _most(self) -> int:
         """Bytes that the data may have."""
