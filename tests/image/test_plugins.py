@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import warnings
 import zipfile
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -197,7 +198,7 @@ def test_what_comes_out_is_inspected(build):
 def stopped(monkeypatch):
     """What was stopped before its end is never hashed."""
 
-    def digest_of(_file):
+    def digest_of(*_args):
         raise AssertionError("all of it came out")
 
     monkeypatch.setattr(store, "digest_of", digest_of)
@@ -248,14 +249,15 @@ def test_a_bomb_leaves_a_part_of_the_disk_to_others(build, cloud, monkeypatch):
 def test_nobody_works_for_an_image_that_is_gone(build, cloud):
     images = build(UNZIP)
     image = images.create()["id"]
-    now = iter([0.0, 1.0, 3.0, 3.0, 6.0, 6.0])
+    now = iter([0.0, 1.0, 3.0, 3.0, 6.0, 6.0, 6.0])
     watch = plugins.Watch(cloud, image, cloud.settings.root, lambda: next(now))
     assert not watch()  # not looked yet
     assert not watch()
     images.client.delete(f"/v2/images/{image}")
     assert watch()
-    with pytest.raises(image_data.NotFound):
-        watch.require()
+    for step in (watch.require, lambda: store.digest_of(Path(__file__), watch.check)):
+        with pytest.raises(image_data.NotFound):
+            step()
 
 
 # Conversion

@@ -115,7 +115,7 @@ class Plugins:
         """One transaction: the plug-in has run. `made` is whole, and in the place of the data afterwards."""
         digest = None
         if made is not None:
-            digest = store.digest_of(made)
+            digest = store.digest_of(made, Watch(self.cloud, self.image_id, made.parent).check)
             sync(made.parent)  # its name must be there when the row says so
         with self.cloud.db.write() as session:
             image = data.locked(session, self.image_id)
@@ -264,6 +264,10 @@ class Watch:
             with self._cloud.db.read() as session:
                 self._gone = session.get(Image, self._image_id) is None
         return self._full or self._gone
+
+    def check(self) -> None:
+        if self():
+            self.require()
 
     def require(self) -> None:
         """Raises what stopped it, if it was stopped."""

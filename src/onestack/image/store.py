@@ -15,6 +15,7 @@ import os
 import re
 import secrets
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -129,11 +130,12 @@ def move(source: Path, target: Path) -> None:
         _sync(source.parent)
 
 
-def digest_of(file: Path) -> Digest:
-    """All that is known of data, from a file."""
+def digest_of(file: Path, check: Callable[[], None]) -> Digest:
+    """All that is known of data, from a file. `check` is called again and again, because it may take long."""
     md5, sha512, size = hashlib.md5(usedforsecurity=False), hashlib.sha512(), 0
     with file.open("rb") as handle:
         while chunk := handle.read(_CHUNK):
+            check()
             size += len(chunk)
             md5.update(chunk)
             sha512.update(chunk)
