@@ -70,8 +70,22 @@ def test_no_odd_request_breaks_anything(keystone, seed):
     ("plural", "body", "words"),
     [
         ("projects", {}, "'project' is a required property"),
-        ("projects", {"project": {}}, "'name' is a required property"),
-        ("projects", {"project": {"name": ""}}, "Invalid input for field 'name': '' should be non-empty"),
+        (
+            "projects", {"project": {"a": "b"}},
+            "Invalid input for field/attribute project. Value: {'a': 'b'}. 'name' is a required property",
+        ),
+        (
+            "projects", {"project": []},
+            "Invalid input for field/attribute project. Value: []. [] is not of type 'object'",
+        ),
+        (
+            "projects", {"project": {"name": ""}},
+            "Invalid input for field/attribute name. Value: . '' should be non-empty",
+        ),
+        (
+            "projects", {"project": {"name": "a", "description": 5}},
+            "Invalid input for field/attribute description. Value: 5. 5 is not of type 'string', 'null'",
+        ),
         ("projects", {"project": {"name": "x" * 65}}, "is too long"),
         ("projects", {"project": {"name": "a", "enabled": "yes"}}, "is not of type 'boolean'"),
         ("projects", {"project": {"name": "a", "domain_id": "none"}}, "Could not find domain: none."),
@@ -102,6 +116,9 @@ def test_a_password_is_never_repeated_in_an_answer(keystone):
     answer = keystone.client.post("/v3/users", as_=keystone.admin, json=body)
     assert answer.status_code == 400
     assert "hunter2" not in answer.text
+    answer = keystone.client.post("/v3/users", as_=keystone.admin, json={"user": {"password": "hunter2"}})
+    assert answer.status_code == 400
+    assert "Value: {'password': '***'}. 'name' is a required property" in answer.text
 
 
 def test_a_password_that_is_too_long(keystone):

@@ -355,7 +355,7 @@ def _enter(req: Request, route: Route) -> None:
         if not route.public:
             raise Unauthorized(
                 req.service.dialect.unauthenticated,
-                headers={"WWW-Authenticate": f"Keystone uri='{cloud.settings.url('identity')}'"},
+                headers={"WWW-Authenticate": f'Keystone uri="{cloud.settings.url("identity")}"'},
                 extra={"no_token": True},
             )
     else:

@@ -22,7 +22,7 @@ def text(minimum: int = 0, maximum: int = 65535, *, null: bool = False, blank: b
         if value is None and null:
             return None
         if not isinstance(value, str):
-            return "is not of type 'string'"
+            return "is not of type 'string', 'null'" if null else "is not of type 'string'"
         if len(value) < minimum:
             return "is too short" if value else "should be non-empty"
         if len(value) > maximum:
@@ -97,13 +97,30 @@ DESCRIPTION = text(null=True)
 URL = text(0, 225, pattern=r"^[a-zA-Z0-9+.-]+:.+")
 
 
+_SECRETS = frozenset(("password", "original_password", "secret", "blob"))
+_MOST_SHOWN = 1000  # characters of a value
+
+
+def invalid(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
+    """Keystone's words for a value that doesn't fit; `whole`: the problem doesn't begin with the value. Secrets are not
+    repeated, which Keystone does."""
+    if field in _SECRETS:
+        shown = quoted = "***"
+    else:
+        if isinstance(value, dict):
+            value = {name: "***" if name in _SECRETS else item for name, item in value.items()}
+        shown, quoted = _cut(str(value), _MOST_SHOWN), _cut(repr(value), _MOST_SHOWN)
+    words = problem if whole else f"{quoted} {problem}"
+    return BadRequest(f"Invalid input for field/attribute {field}. Value: {shown}. {words}")
+
+
 def member(body: dict[str, Any], key: str) -> dict[str, Any]:
     """`body[key]`, an object."""
     if key not in body:
         raise BadRequest(f"'{key}' is a required property")
     value = body[key]
     if not isinstance(value, dict):
-        raise BadRequest(f"Invalid input for field '{key}': {_shown(value)} is not of type 'object'")
+        raise invalid(key, value, "is not of type 'object'")
     return value
 
 
@@ -114,15 +131,14 @@ def checked(
     value = dict(member(body, key))
     for name in required:
         if name not in value:
-            raise BadRequest(f"'{name}' is a required property")
+            raise invalid(key, value, f"'{name}' is a required property", whole=True)
     if change and not value:
-        raise BadRequest("{} does not have enough properties")
+        raise invalid(key, value, "should be non-empty")
     for name, item in value.items():
         check = fields.get(name)
         problem = check(item) if check is not None else None
         if problem:
-            secret = name in ("password", "original_password", "secret", "blob")
-            raise BadRequest(f"Invalid input for field '{name}': {'***' if secret else _shown(item)} {problem}")
+            raise invalid(name, item, problem)
         if len(name) > 255:
             raise BadRequest(f"Invalid input for field '{name[:32]}': the name is too long")
     return value
@@ -133,7 +149,7 @@ def refuse_others(value: dict[str, Any], key: str, known: Iterable[str]) -> None
     for name in value:
         if name not in known:
             problem = f"Additional properties are not allowed ({_shown(name)} was unexpected)"
-            raise BadRequest(f"Invalid input for field '{key}': {problem}")
+            raise invalid(key, value, problem, whole=True)
 
 
 def split(value: dict[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -155,8 +171,11 @@ def same_id(value: dict[str, Any], key: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 100 else shown[:97] + "..."
+    return _cut(repr(value), 100)
+
+
+def _cut(shown: str, most: int) -> str:
+    return shown if len(shown) <= most else shown[: most - 3] + "..."
 
 
 def integer(minimum: int, maximum: int) -> Check:
@@ -188,9 +207,9 @@ def checked_list(
         raise BadRequest(f"'{key}' is a required property")
     values = body[key]
     if not isinstance(values, list):
-        raise BadRequest(f"Invalid input for field '{key}': {_shown(values)} is not of type 'array'")
+        raise invalid(key, values, "is not of type 'array'")
     if not values:
-        raise BadRequest(f"Invalid input for field '{key}': [] should be non-empty")
+        raise invalid(key, values, "should be non-empty")
     found = []
     for position, value in enumerate(values):
         path = f"{key}/{position}"
