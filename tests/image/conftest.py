@@ -72,8 +72,13 @@ class Images:
         return self.client.get(f"/v2/images/{image_id}/tasks", as_=as_).json["tasks"][-1]
 
 
-@pytest.fixture
-def images(cloud, client_of) -> Images:
+def images_of(cloud: Any, client_of: Any) -> Images:
+    """The image service of a cloud as it is set now, with an empty database."""
     client = client_of(service.build(cloud)["image"])
     cloud.db.create_all()
     return Images(client, cloud.settings.path("images"), Workers(cloud, cloud.runners))
+
+
+@pytest.fixture
+def images(cloud, client_of) -> Images:
+    return images_of(cloud, client_of)

@@ -10,14 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from onestack.config import ImageStore
-from onestack.core import operations
 from onestack.core.errors import Conflict
-from onestack.image import data, public, removal, service, store
+from onestack.image import data, public, removal, store
 from onestack.image.models import Image
 from onestack.image.models_stores import ImageLocation
 from tests.conftest import PERSONAS
 from tests.image import hostile
-from tests.image.conftest import BYTES, Images
+from tests.image.conftest import BYTES, images_of
 from tests.image.stores import LOCAL, Web, with_image
 from tests.image.test_v1 import V1
 
@@ -38,9 +37,7 @@ def images(cloud, client_of):
         "second": ImageStore(type="file", path=str(cloud.settings.path("second"))),
     }  # fmt: skip
     with_image(cloud, stores=stores, import_filter=LOCAL, show_multiple_locations=True)
-    client = client_of(service.build(cloud)["image"])
-    cloud.db.create_all()
-    return Images(client, cloud.settings.path("images"), operations.Workers(cloud, cloud.runners))
+    return images_of(cloud, client_of)
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ import struct
 import pytest
 
 from onestack.config import DISK_FORMATS
-from onestack.core.operations import Workers
-from onestack.image import formats, public, service
+from onestack.image import formats, public
 from onestack.image.formats import Unsafe
 from tests.conftest import PERSONAS
-from tests.image.conftest import Images
+from tests.image.conftest import images_of
 from tests.image.stores import with_image
 from tests.tempest.images import KINDS, SECTOR, Unsupported
 
@@ -63,9 +62,7 @@ def test_formats_that_glance_does_not_know(images, data):
 @pytest.fixture
 def with_gpt(cloud, client_of):
     with_image(cloud, disk_formats=[*DISK_FORMATS, "gpt"])
-    client = client_of(service.build(cloud)["image"])
-    cloud.db.create_all()
-    return Images(client, cloud.settings.path("images"), Workers(cloud, cloud.runners))
+    return images_of(cloud, client_of)
 
 
 def test_a_gpt_disk_where_the_operator_knows_gpt_is_a_raw_disk(with_gpt, cloud, data):
@@ -101,9 +98,7 @@ def test_a_disk_that_is_said_to_be_gpt_is_looked_at(with_gpt, data, offset, valu
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_all_kinds_where_images_are_converted(cloud, client_of, data, kind):
     with_image(cloud, disk_formats=[*DISK_FORMATS, "gpt", "qed"], image_import_plugins=["image_conversion"])
-    client = client_of(service.build(cloud)["image"])
-    cloud.db.create_all()
-    images = Images(client, cloud.settings.path("images"), Workers(cloud, cloud.runners))
+    images = images_of(cloud, client_of)
     content = data(kind.name)
     image = images.create(disk_format=kind.format)["id"]
     images.upload(image, content, where="stage")

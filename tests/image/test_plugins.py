@@ -16,15 +16,15 @@ import sqlalchemy as sa
 
 from onestack import config
 from onestack.config import Image, ImageConversion, InjectMetadata
-from onestack.core import operations
 from onestack.identity import catalog
 from onestack.identity.models_limits import RegisteredLimit
 from onestack.image import data as image_data
-from onestack.image import formats, imports, objects, plugins, public, service, store, sweep
+from onestack.image import formats, imports, objects, plugins, public, service, store
 from onestack.image.models_stores import ImageLocation
 from tests.conftest import PERSONAS
 from tests.image import hostile
-from tests.image.conftest import Images
+from tests.image.conftest import images_of
+from tests.image.deaths import Killed, again, begin_anew, dying
 from tests.image.stores import LOCAL, Web, two_files, with_image
 
 DATA = b"0123456789abcdef" * 4096
@@ -39,9 +39,7 @@ def build(cloud, client_of):
         with_image(
             cloud, image_import_plugins=list(names), import_filter=LOCAL, **{"stores": two_files(cloud)} | values
         )
-        client = client_of(service.build(cloud)["image"])
-        cloud.db.create_all()
-        return Images(client, cloud.settings.path("images"), operations.Workers(cloud, cloud.runners))
+        return images_of(cloud, client_of)
 
     return build
 
@@ -463,10 +461,6 @@ def test_they_are_run_in_the_operators_order(build):
 # Crashes
 
 
-class Killed(BaseException):
-    """As the process were killed: nothing that is in memory is done any more."""
-
-
 PLACES = {
     "unpacked": (store, "digest_of", 1), "converted": (store, "digest_of", 2), "unpacked, moved": (store, "move", 1),
     "converted, moved": (store, "move", 2), "settled": (plugins.Plugins, "settle", 1),
@@ -480,21 +474,10 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_killed_import_converges(build, cloud, tmp_path, monkeypatch, place, when, method):
     images = build(*config.IMPORT_PLUGINS, inject_metadata_properties=INJECTED)
-    archive, left = gzip.compress(disk(tmp_path, "vmdk")), [PLACES[place][2]]
-    owner, name, _ = PLACES[place]
+    archive = gzip.compress(disk(tmp_path, "vmdk"))
+    owner, name, times = PLACES[place]
     if method == "web-download" and name == "move":
-        left[0] += 1  # the first one is what was fetched
-    real = getattr(owner, name)
-
-    def dying(*args, **more):
-        left[0] -= 1
-        if left[0] == 0 and when == "before":
-            raise Killed
-        result = real(*args, **more)
-        if left[0] == 0:
-            raise Killed
-        return result
-
+        times += 1  # the first one is what was fetched
     with Web() as web:
         web.pages["/disk"] = archive
         image = images.create(disk_format="vmdk")["id"]
@@ -504,17 +487,11 @@ def test_a_killed_import_converges(build, cloud, tmp_path, monkeypatch, place, w
         body = {"method": how, "all_stores": True}
         assert images.client.post(f"/v2/images/{image}/import", json=body).status_code == 202
         with monkeypatch.context() as patch:
-            patch.setattr(owner, name, dying)
+            patch.setattr(owner, name, dying(getattr(owner, name), times, when))
             patch.setattr(objects, "doom", lambda *_: None)  # who is dead tidies nothing
             with pytest.raises(Killed):
                 images.work()
-        again(cloud)
-        with cloud.db.write() as session:
-            session.execute(sa.update(ImageLocation).where(ImageLocation.status == "writing").values(writer="x:1:1"))
-        monkeypatch.setattr(operations, "is_dead", lambda owner: True)
-        sweep.everything(cloud)
-        objects.recover(cloud)
-        objects.collect(cloud)
+        begin_anew(cloud, monkeypatch)
         images.work()
     shown = images.show(image).json
     assert (shown["status"], shown["disk_format"], shown["stores"]) == ("active", "raw", "file,second")
@@ -525,19 +502,13 @@ def test_a_killed_import_converges(build, cloud, tmp_path, monkeypatch, place, w
         assert len(session.scalars(sa.select(ImageLocation)).all()) == 2
 
 
-def again(cloud):
-    """Another process takes up what the dead one was at."""
-    with cloud.db.write() as session:
-        session.execute(sa.update(operations.Operation).values(state="queued", lease_owner=None, lease_until=None))
-
-
 def test_no_second_layer_is_taken_off_after_a_kill(build, cloud, monkeypatch):
     images, inner = build(UNZIP), gzip.compress(DATA)
     image = images.create()["id"]
     images.upload(image, gzip.compress(inner), where="stage")
     images.client.post(f"/v2/images/{image}/import", json={"method": {"name": "glance-direct"}})
     with monkeypatch.context() as patch:
-        patch.setattr(image_data, "inspect", lambda *_args: (_ for _ in ()).throw(Killed))
+        patch.setattr(image_data, "inspect", dying(image_data.inspect, 1))
         with pytest.raises(Killed):
             images.work()
     again(cloud)
@@ -554,16 +525,8 @@ def test_data_that_must_be_fetched_again_begins_from_the_start(build, cloud, tmp
         image = images.create(disk_format="vmdk")["id"]
         body = {"method": {"name": "web-download", "uri": f"{web.url}/disk"}, "all_stores": True}
         images.client.post(f"/v2/images/{image}/import", json=body)
-        real, left = objects.put, [2]
-
-        def dying(*args):
-            left[0] -= 1
-            if not left[0]:
-                raise Killed
-            return real(*args)
-
         with monkeypatch.context() as patch:
-            patch.setattr(objects, "put", dying)
+            patch.setattr(objects, "put", dying(objects.put, 2))
             with pytest.raises(Killed):
                 images.work()
         assert images.show(image).json["disk_format"] == "raw"

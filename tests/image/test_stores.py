@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from onestack import config
 from onestack.core import operations
-from onestack.image import data, expiry, imports, objects, public, service, sweep
+from onestack.image import data, expiry, imports, objects, public
 from onestack.image.models_stores import ImageLocation
 from onestack.image.stores import make
-from tests.image.conftest import Images
+from tests.image.conftest import images_of
+from tests.image.deaths import Killed, begin_anew, dying
 from tests.image.stores import s3_server, two_files, with_image
 
 DATA = b"0123456789" * 1000
@@ -27,9 +28,7 @@ def s3():
 
 def build(cloud, client_of, **values):
     with_image(cloud, **values)
-    client = client_of(service.build(cloud)["image"])
-    cloud.db.create_all()
-    return Images(client, cloud.settings.path("images"), operations.Workers(cloud, cloud.runners))
+    return images_of(cloud, client_of)
 
 
 @pytest.fixture
@@ -142,10 +141,6 @@ def test_a_store_that_is_full(several, cloud, monkeypatch, must):
         assert (shown["status"], shown["stores"], several.task(image)["status"]) == ("active", "file", "success")
 
 
-class Killed(BaseException):
-    """As the process were killed: nothing that is in memory is done any more."""
-
-
 @pytest.mark.parametrize("where", ["inspect", "put", "take", "end"])
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_killed_import_converges(several, cloud, monkeypatch, where, times):
@@ -156,29 +151,15 @@ def test_a_killed_import_converges(several, cloud, monkeypatch, where, times):
     module, name = {
         "inspect": (data, "inspect"), "put": (objects, "put"), "take": (objects, "take"), "end": (imports, "end_task"),
     }[where]  # fmt: skip
-    real, left = getattr(module, name), [times]
-
-    def dying(*args, **more):
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-        return real(*args, **more)
-
     with monkeypatch.context() as patch:
-        patch.setattr(module, name, dying)
+        patch.setattr(module, name, dying(getattr(module, name), times))
         patch.setattr(objects, "doom", lambda *_: None)  # who is dead tidies nothing
         if where in ("put", "take") or times == 1:
             with pytest.raises(Killed):
                 several.work()
         else:
             several.work()
-    with cloud.db.write() as session:
-        session.execute(sa.update(operations.Operation).values(state="queued", lease_owner=None, lease_until=None))
-        session.execute(sa.update(ImageLocation).where(ImageLocation.status == "writing").values(writer="gone:1:1"))
-    monkeypatch.setattr(operations, "is_dead", lambda owner: True)
-    sweep.everything(cloud)
-    objects.recover(cloud)
-    objects.collect(cloud)
+    begin_anew(cloud, monkeypatch)
     several.work()
     shown = several.show(image).json
     assert (shown["status"], shown["stores"]) == ("active", "file,second")

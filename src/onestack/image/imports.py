@@ -251,9 +251,7 @@ class Import:
             if name in have:
                 return
             image = session.get_one(Image, self.image_id)
-            left = quotas.remaining(self.cloud, session, image.owner, image.id)
-        if left is not None and digest.size * (len(have) + 1) > left:
-            raise quotas.too_much(digest.size * (len(have) + 1), left)
+            quotas.check_room(self.cloud, session, image, digest.size, places=len(have) + 1)
         last = name == self.stores[-1]
         # A store of files takes the file away, and what is staged must outlast a crash.
         handed = downloads.another(file) if isinstance(stores(self.cloud).find(name), FileStore) else file

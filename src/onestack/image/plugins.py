@@ -238,12 +238,8 @@ class Plugins:
 
     def _require_room(self, session: Session, image: Image, size: int) -> None:
         """Raises TooLarge when that many bytes are more than the image may have."""
-        cap = self.cloud.settings.image.image_size_cap
-        if size > cap:
-            raise TooLarge(f"The incoming image is too large: at most {cap} bytes are allowed.")
-        left = quotas.remaining(self.cloud, session, image.owner, image.id)
-        if left is not None and size > left:
-            raise quotas.too_much(size, left)
+        quotas.check_size(self.cloud, size)
+        quotas.check_room(self.cloud, session, image, size)
         more = -(-size // limits.MIB), -(-(size - (image.size or 0)) // limits.MIB)
         limits.enforce(session, self.cloud, image.owner, dict(zip((limits.SIZE, limits.STAGED), more, strict=True)))
 

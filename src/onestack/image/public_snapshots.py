@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.core.errors import BadRequest, Conflict, Forbidden, TooLarge
+from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
 from onestack.image import changes, data, limits, protections, quotas, removal, schema
 from onestack.image.api import data as upload
@@ -90,12 +90,8 @@ def announce(
 
 def _fits(session: Session, cloud: Cloud, image: Image, size: int) -> None:
     """Before the first byte: a client whose body is refused in its middle may never see why."""
-    cap = cloud.settings.image.image_size_cap
-    if size > cap:
-        raise TooLarge(f"The incoming image is too large: at most {cap} bytes are allowed.")
-    left = quotas.remaining(cloud, session, image.owner, image.id)
-    if left is not None and size > left:
-        raise quotas.too_much(size, left)
+    quotas.check_size(cloud, size)
+    quotas.check_room(cloud, session, image, size)
     if image.status == "queued":
         limits.enforce(session, cloud, image.owner, {limits.SIZE: size // limits.MIB, limits.UPLOADING: 1})
 

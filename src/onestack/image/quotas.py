@@ -57,9 +57,21 @@ def left_for(cloud: Cloud, image_id: str) -> int | None:
         return remaining(cloud, session, owner, image_id)
 
 
+def check_size(cloud: Cloud, size: int) -> None:
+    """Any image may have data of this size. Raises TooLarge."""
+    cap = cloud.settings.image.image_size_cap
+    if size > cap:
+        raise TooLarge(f"The incoming image is too large: at most {cap} bytes are allowed.")
+
+
 def check_storage(cloud: Cloud, session: Session, image: Image, size: int, *, places: int = 1) -> None:
-    """The image may have data of this size in so many places in all. Raises TooLarge."""
+    """The image gets data of this size in so many places in all, in this transaction. Raises TooLarge."""
     quota.lock(session, "image", image.owner or "")
+    check_room(cloud, session, image, size, places=places)
+
+
+def check_room(cloud: Cloud, session: Session, image: Image, size: int, *, places: int = 1) -> None:
+    """The image could have data of this size in so many places in all, as things are now. Raises TooLarge."""
     left = remaining(cloud, session, image.owner, image.id)
     if left is not None and size * places > left:
         raise too_much(size * places, left)

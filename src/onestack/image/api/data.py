@@ -13,11 +13,10 @@ from onestack.core.errors import (
     Forbidden,
     NotFound,
     RangeNotSatisfiable,
-    TooLarge,
     UnsupportedMedia,
 )
 from onestack.core.http import Request, Response
-from onestack.image import access, cache, data, limits, reading, signatures, store
+from onestack.image import access, cache, data, limits, quotas, reading, signatures, store
 from onestack.image.models import Image
 from onestack.image.store import Staging
 from onestack.image.stores import stores
@@ -100,9 +99,7 @@ def _check(req: Request, image_id: str, rule: str, wanted: str, size: int) -> st
 async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes]) -> None:
     """The body into the staging file. While one block is written and hashed, the next is received."""
     expected = req.falcon.content_length
-    limit = req.cloud.settings.image.image_size_cap
-    if expected is not None and expected > limit:
-        raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
+    quotas.check_size(req.cloud, expected or 0)
     staging.fits(expected or 0)
     writing: asyncio.Future[Any] | None = None
     # Kept for the whole upload: new memory for each block would cost as much as a hash.
@@ -111,8 +108,7 @@ async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes])
     try:
         async for chunk in chunks:
             total += len(chunk)
-            if total > limit:
-                raise TooLarge(f"The incoming image is too large: at most {limit} bytes are allowed.")
+            quotas.check_size(req.cloud, total)
             rest = memoryview(chunk)
             while rest:
                 fits = rest[: _BLOCK - size]
