@@ -272,13 +272,7 @@ def load(state: str | None = None, *, port_offset: int | None = None, hypervisor
     """
     directory = os.path.abspath(state or os.environ.get("ONESTACK_STATE") or default_state())
     file = os.path.join(directory, "onestack.toml")
-    values: dict[str, object] = {}
-    if os.path.exists(file):
-        try:
-            with open(file, "rb") as handle:
-                values = tomllib.load(handle)
-        except (OSError, tomllib.TOMLDecodeError) as error:
-            raise ConfigError(f"{file}: {error}") from error
+    values = _read(file)
     if "state" in values:
         raise ConfigError(f"{file}: `state` is where this file is; choose it with --state or ONESTACK_STATE")
     values["state"] = directory
@@ -294,6 +288,21 @@ def load(state: str | None = None, *, port_offset: int | None = None, hypervisor
         raise ConfigError(f"{file}: {error}") from error
     check(settings)
     return settings
+
+
+def named(state: str) -> set[str]:
+    """What the file in this state directory says by itself. Raises ConfigError."""
+    return set(_read(os.path.join(state, "onestack.toml")))
+
+
+def _read(file: str) -> dict[str, object]:
+    if not os.path.exists(file):
+        return {}
+    try:
+        with open(file, "rb") as handle:
+            return tomllib.load(handle)
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file}: {error}") from error
 
 
 def check(settings: Settings) -> None:

@@ -60,11 +60,19 @@ def test_what_up_chose_is_kept(tmp_path):
     assert (again.port_offset, again.hypervisor) == (700, "fake")
 
 
-def test_a_file_of_the_operator_is_left_alone(tmp_path):
-    (tmp_path / "onestack.toml").write_text('region = "Here"\n')
-    settings = layout.ensure_settings(config.load(str(tmp_path)), "qemu", "")
-    assert (settings.region, settings.hypervisor) == ("Here", "qemu")
-    assert (tmp_path / "onestack.toml").read_text() == 'region = "Here"\n'
+def test_a_file_of_the_operator_is_only_added_to(tmp_path):
+    file = tmp_path / "onestack.toml"
+    own = 'region = "Here"\nhypervisor = "qemu"\n\n[compute]\nfake_hosts = 2\n'
+    file.write_text(own)
+    file.chmod(0o640)
+    settings = layout.ensure_settings(config.load(str(tmp_path), port_offset=700), "qemu", "")
+    assert (settings.region, settings.hypervisor, settings.port_offset) == ("Here", "qemu", 700)
+    assert config.load(str(tmp_path)) == settings
+    assert file.read_text() == f"# Chosen by the first `onestack up`:\nport_offset = 700\n\n{own}"
+    assert file.stat().st_mode & 0o777 == 0o640
+    before = file.read_text()
+    layout.ensure_settings(settings, "qemu", "")
+    assert file.read_text() == before
 
 
 def test_a_second_real_cloud_gets_a_name_and_a_network_of_its_own(tmp_path, monkeypatch):
@@ -127,6 +135,18 @@ def test_a_cloud_keeps_its_offset_and_its_kind(tmp_path):
     assert done.stderr.startswith(f"onestack: the cloud in {tmp_path} has the port offset 700, not 800")
     done = command("--state", str(tmp_path), "up", "--hypervisor", "qemu")
     assert "was made with the hypervisor fake, not qemu" in done.stderr
+
+
+def test_a_file_without_an_offset_takes_it_until_the_cloud_is_made(tmp_path):
+    (tmp_path / "onestack.toml").write_text('region = "Here"\n')
+    words = ("--state", str(tmp_path), "--port-offset", "800", "status")
+    assert "there is no cloud in" in command(*words).stderr
+    (tmp_path / "onestack.toml").write_text('region = "Here"\nport_offset = 700\n')
+    assert "has the port offset 700, not 800" in command(*words).stderr
+    (tmp_path / "onestack.toml").write_text('region = "Here"\n')
+    layout.ensure_directories(config.load(str(tmp_path)), "")
+    layout.ensure_secrets(config.load(str(tmp_path)), "")
+    assert "has the port offset 0, not 800" in command(*words).stderr
 
 
 @pytest.mark.parametrize(

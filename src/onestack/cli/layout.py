@@ -142,11 +142,20 @@ def write_private(path: Path, text: str, user: str = "") -> None:
 
 
 def ensure_settings(settings: Settings, hypervisor: str, user: str) -> Settings:
-    """Write what `up` chose into onestack.toml, unless there is one; the settings as they are from now on."""
+    """Write what `up` chose into onestack.toml; the settings as they are from now on.
+
+    To a file of the operator's only what every later command must know is added, at its top, when it doesn't say it.
+    """
     path = settings.path("onestack.toml")
-    if not path.exists():
+    chosen = {"port_offset": str(settings.port_offset), "hypervisor": f'"{hypervisor}"'}
+    if path.exists():
+        said = config.named(settings.state)
+        lines = [f"{name} = {value}" for name, value in chosen.items() if name not in said]
+        if lines:
+            add_at_the_top(path, ["# Chosen by the first `onestack up`:", *lines, ""])
+    else:
         lines = ["# Chosen by the first `onestack up`; docs/operations.md lists every setting.", ""]
-        lines += [f"port_offset = {settings.port_offset}", f'hypervisor = "{hypervisor}"']
+        lines += [f"{name} = {value}" for name, value in chosen.items()]
         network = free_network(settings) if hypervisor != "fake" else ""
         if network and network != settings.network.external_cidr:
             lines += ["", "[network]", f'external_cidr = "{network}"']
@@ -155,7 +164,15 @@ def ensure_settings(settings: Settings, hypervisor: str, user: str) -> Settings:
         path.chmod(0o640 if user else 0o600)
         if user:
             os.chown(path, 0, ids(user)[1])
-    return config.load(settings.state, hypervisor=hypervisor)
+    return config.load(settings.state, port_offset=settings.port_offset, hypervisor=hypervisor)
+
+
+def add_at_the_top(path: Path, lines: list[str]) -> None:
+    """In one step, with the owner and the mode that the file has."""
+    status = path.stat()
+    write_private(path, "\n".join(lines) + "\n" + path.read_text(encoding="utf-8"))
+    os.chown(path, status.st_uid, status.st_gid)
+    path.chmod(status.st_mode & 0o7777)
 
 
 def free_network(settings: Settings) -> str:

@@ -38,7 +38,8 @@ def unchangeable(settings: Settings) -> None:
     finally:
         os.environ.update({name: value for name, value in saved.items() if value is not None})
     file = settings.path("onestack.toml")
-    if own.port_offset != settings.port_offset:
+    made = os.path.exists(settings.path("secrets", "admin-password"))
+    if (made or "port_offset" in config.named(settings.state)) and own.port_offset != settings.port_offset:
         raise Problem(
             f"the cloud in {settings.state} has the port offset {own.port_offset}, not {settings.port_offset}",
             f"another --state for another cloud, or change {file}",
