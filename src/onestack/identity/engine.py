@@ -8,6 +8,8 @@ from typing import cast
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.http import Request, Service
+from onestack.identity import payloads
+from onestack.identity.dialect import forbidden
 from onestack.identity.keys import KeyRepository
 from onestack.identity.receipts import Receipts
 from onestack.identity.tokens import Tokens
@@ -39,7 +41,11 @@ class IdentityService(Service):
         secret = self.cloud.settings.identity.admin_token
         if secret and hmac.compare_digest(token.encode(), secret.encode()):
             return Context(user_id="", by_admin_token=True)
-        return super().authenticate(token)
+        caller = super().authenticate(token)
+        if caller is not None and payloads.SIGNED in caller.methods:
+            # Whoever shows a signed request to a service mustn't get more out of it than that one request.
+            raise forbidden()
+        return caller
 
 
 def engine(req: Request) -> Engine:

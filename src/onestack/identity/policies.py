@@ -198,7 +198,6 @@ class IdentityPolicy(Policy):
 
     def authorize(self, rule: str, context: Context, target: Target) -> None:
         if payloads.SIGNED in context.methods:
-            # Whoever shows a signed request to a service mustn't get more out of it than that one request.
-            raise forbidden()
+            raise forbidden()  # also when a service hands the token on, see IdentityService.authenticate
         if not self.allows(rule, context, target):
             raise forbidden(rule)

@@ -36,7 +36,7 @@ def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
 
 def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime | None]:
     """The ids that the payload gets, and until when they may be used (None: as long as any token)."""
-    parent, credential, granted = proof.parent, proof.credential, proof.access_token
+    credential, granted = proof.credential, proof.access_token
     if granted is not None:
         # Whatever scope was asked for: the user let the consumer have this one.
         return {"project_id": granted.project_id, "access_token_id": granted.id}, granted.expires_at
@@ -46,10 +46,6 @@ def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime
             raise Unauthorized(f"Error authenticating with application credential: {details}", extra={"identity": {}})
         ids: dict[str, Any] = {"project_id": credential.project_id, "application_credential_id": credential.id}
         return ids, credential.expires_at
-    if parent is not None and parent.payload.application_credential_id is not None:
-        own = parent.payload
-        ids = {"project_id": own.project_id, "application_credential_id": own.application_credential_id}
-        return ids, None
     if proof.scope is None:
         return _default_scope(proof.session, user), None
     if "OS-TRUST:trust" in proof.scope:

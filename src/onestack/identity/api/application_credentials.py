@@ -88,7 +88,7 @@ def _render_role(role: Role) -> dict[str, Any]:
 
 def index(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"user_id": user_id})
-    delegation.refuse_trusts(req)
+    delegation.refuse_for_applications(req)
     conditions = filters(req, {"name": ApplicationCredential.name})
     query = (
         sa.select(ApplicationCredential)
@@ -107,11 +107,11 @@ def show(req: Request, user_id: str, credential_id: str) -> dict[str, Any]:
 
 
 def create(req: Request, user_id: str) -> dict[str, Any]:
-    req.authorize({"user_id": user_id})
-    delegation.refuse_trusts(req)
-    delegation.refuse_restricted(req, "application credentials")
     value = checks.checked(req.body, "application_credential", FIELDS, ("name",))
     checks.refuse_others(value, "application_credential", FIELDS)
+    req.authorize({"user_id": user_id})
+    delegation.refuse_for_applications(req)
+    delegation.refuse_restricted(req)
     if req.ctx.project_id is None:
         raise Forbidden("An application credential is made with a token for the project that it is for.")
     secret = value.get("secret") or secrets.token_urlsafe(64)
@@ -135,7 +135,7 @@ def create(req: Request, user_id: str) -> dict[str, Any]:
 def delete(req: Request, user_id: str, credential_id: str) -> None:
     with req.cloud.db.write() as session:
         row = _load(req, session, user_id, credential_id)
-        delegation.refuse_restricted(req, "application credentials")
+        delegation.refuse_restricted(req)
         session.delete(row)
         tokens.changed(session)
 
@@ -144,7 +144,7 @@ def _load(req: Request, session: Session, user_id: str, credential_id: str) -> A
     """The owner is that of the credential, whatever user the URL names; without one, the URL's user may know that."""
     row = session.get(ApplicationCredential, credential_id)
     req.authorize({"user_id": row.user_id if row is not None else user_id})
-    delegation.refuse_trusts(req)
+    delegation.refuse_for_applications(req)
     if row is None:
         raise not_found(_NOUN, credential_id)
     return row

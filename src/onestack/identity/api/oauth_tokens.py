@@ -14,7 +14,7 @@ from onestack.core.http import Request, Response
 from onestack.identity import assignments, oauth, oauth_signatures
 from onestack.identity.api import application_credentials, delegation
 from onestack.identity.api.common import get_project
-from onestack.identity.dialect import expecting, forbidden, unauthorized
+from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.engine import engine
 from onestack.identity.models_oauth import AccessToken, RequestToken
 
@@ -38,8 +38,7 @@ def create_request_token(req: Request) -> Response:
 
 
 def authorize(req: Request, request_token_id: str) -> dict[str, Any]:
-    if delegation.is_delegated(req):
-        raise forbidden()
+    delegation.refuse_for_oauth(req)
     verifier = oauth.new_verifier()
     with req.cloud.db.write() as session:
         wanted = _roles(session, req.body.get("roles", []))

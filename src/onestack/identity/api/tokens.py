@@ -33,10 +33,12 @@ def check(req: Request) -> Response:
 
 
 def delete(req: Request) -> None:
-    """This token, and no other of its chain."""
-    token = _subject(req)
+    """This token, and those that were got with it, unless `cascade` says no."""
+    audit_id = _subject(req).payload.audit_ids[0]
     with req.cloud.db.write() as session:
-        tokens.revoke(session, req.cloud, audit_id=token.payload.audit_ids[0])
+        tokens.revoke(session, req.cloud, audit_id=audit_id)
+        if req.get("cascade") is None or is_true(req, "cascade"):
+            tokens.revoke(session, req.cloud, audit_chain_id=audit_id)
 
 
 def _subject(req: Request) -> Token:

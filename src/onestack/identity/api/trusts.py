@@ -15,6 +15,7 @@ from onestack.core.clock import micros_z
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
 from onestack.identity import assignments, checks, tokens, trusts
+from onestack.identity.api import delegation
 from onestack.identity.api.common import collection, get_project, get_role, get_user, link, store
 from onestack.identity.api.roles import render_role
 from onestack.identity.dialect import conflict, forbidden, not_found, wrong
@@ -90,7 +91,7 @@ def index(req: Request) -> dict[str, Any]:
         conditions.append(Trust.trustee_user_id == trustee)
     else:
         req.authorize({}, "identity:list_trusts")
-    _refuse_application_credentials(req)
+    delegation.refuse_for_trusts(req)
     with req.cloud.db.read() as session:
         rows = session.scalars(sa.select(Trust).where(*conditions).order_by(Trust.id))
         return collection(req, "trusts", [render_trust(req, row) for row in rows])
@@ -118,7 +119,7 @@ def create(req: Request) -> dict[str, Any]:
     value = checks.checked(req.body, "trust", FIELDS, ("trustor_user_id", "trustee_user_id", "impersonation"))
     known, extra = checks.split(value, _NOT_EXTRA)
     req.authorize({"target.trust.trustor_user_id": known["trustor_user_id"]})
-    _refuse_application_credentials(req)
+    delegation.refuse_for_trusts(req)
     if known.get("project_id") and not known.get("roles"):
         raise forbidden("At least one role should be specified")
     if known["trustor_user_id"] != req.ctx.user_id:
@@ -160,21 +161,12 @@ def _load(req: Request, session: Session, trust_id: str) -> Trust:
     req.authorize(
         {"target.trust.trustor_user_id": row.trustor_user_id, "target.trust.trustee_user_id": row.trustee_user_id}
     )
-    _refuse_application_credentials(req)
+    delegation.refuse_for_trusts(req)
     return row
-
-
-def _refuse_application_credentials(req: Request) -> None:
-    """An application credential is for one project; trusts would tell it about others, or outlive it."""
-    if "application_credential" in req.ctx.methods:
-        raise forbidden("Using method 'application_credential' is not allowed for managing trusts.")
 
 
 def _parent(req: Request, session: Session) -> Trust | None:
     """The trust that the caller's token was made with, which is then handed on."""
-    token = req.ctx.token_data
-    if token is not None and token.payload.access_token_id is not None:
-        raise forbidden("Redelegation allowed for delegated by trust only")
     if req.ctx.trust_id is None:
         return None
     parent = trusts.find(session, req.cloud.clock.now(), req.ctx.trust_id, used_up=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.identity import payloads
 from onestack.identity.dialect import expecting, forbidden
 from onestack.identity.methods.base import Proof
 from onestack.identity.tokens import Token
@@ -28,5 +29,5 @@ def _check_delegated(proof: Proof, parent: Token) -> None:
         raise forbidden("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
     if parent.system and ("project" in scope or "domain" in scope):
         raise forbidden("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.")
-    if parent.application_credential is not None and scope:
-        raise forbidden("Using an application credential token to create a scoped token is not allowed.")
+    if payloads.is_delegated(parent.payload.methods):
+        raise forbidden("Using a delegated token to create another token is not allowed.")
