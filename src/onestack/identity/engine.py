@@ -5,8 +5,11 @@ from __future__ import annotations
 import hmac
 from typing import cast
 
+import falcon.asgi
+
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.errors import Fault
 from onestack.core.http import Request, Service
 from onestack.identity.keys import KeyRepository
 from onestack.identity.receipts import Receipts
@@ -40,6 +43,10 @@ class IdentityService(Service):
         if secret and hmac.compare_digest(token.encode(), secret.encode()):
             return Context(user_id="", by_admin_token=True)
         return super().authenticate(token)
+
+    def challenge(self, request: falcon.asgi.Request, fault: Fault) -> dict[str, str]:
+        """Whoever is refused has come to where tokens are."""
+        return {"WWW-Authenticate": f'Keystone uri="{request.scheme}://{request.netloc}/v3"'}
 
 
 def engine(req: Request) -> Engine:
