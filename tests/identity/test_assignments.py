@@ -106,7 +106,7 @@ def test_names(keystone, world):
             "effective&scope.domain.id=a&scope.OS-INHERIT:inherited_to=projects",
             "Combining effective, domain and inherited filters will always result in an empty list.",
         ),
-        ("include_subtree", "scope.project.id must be specified if include_subtree is also specified"),
+        ("include_subtree", "'scope.project.id' is a dependency of 'include_subtree'"),
     ],
 )
 def test_filters_that_make_no_sense(keystone, query, words):

@@ -143,7 +143,8 @@ def test_a_domain_named_as_a_project_gets_a_domains_limit(keystone, service):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"service_id": "none"}, "Expecting to find service_id in limit."),
+        ({"service_id": "none"}, "'none' is not a 'uuid'"),
+        ({"service_id": "f" * 32}, "Expecting to find service_id in limit."),
         ({"region_id": "none"}, "Expecting to find region_id in limit."),
         ({"project_id": "none"}, "Expecting to find project_id in limit."),
         ({"resource_limit": -2}, "-2 is less than the minimum of -1"),

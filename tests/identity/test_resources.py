@@ -50,7 +50,10 @@ def test_the_life_of_a_resource(keystone, kind):
     assert keystone.client.head(f"/v3/{plural}/{made['id']}", as_=keystone.admin).status_code == 200
     changed = patch(keystone, f"{plural}/{made['id']}", **{kind: change})
     assert changed.status_code == 200, changed.text
-    assert changed.json[kind] == made | change
+    shown = changed.json[kind]
+    if kind in ("project", "user"):  # in answers to changes Keystone shows the client's own attributes a second time
+        assert shown.pop("extra") == {name: value for name, value in change.items() if name in ("colour", "email")}
+    assert shown == made | change
     assert patch(keystone, f"{plural}/{made['id']}", **{kind: {"id": "other"}}).status_code == 400
     if kind == "domain":
         assert delete(keystone, f"{plural}/{made['id']}") == 403

@@ -27,7 +27,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import lost_race
 from onestack.core.dialect import Dialect, Version
-from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable, UnsupportedMedia
+from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable
 from onestack.core.policy import Policy, Target
 from onestack.core.routes import Route
 
@@ -217,6 +217,12 @@ class Service:
         """Who a token is, None when it doesn't hold."""
         return self.cloud.authenticate(token)
 
+    def challenge(self, request: falcon.asgi.Request, fault: Fault) -> dict[str, str]:
+        """The headers of a 401: where tokens are to be had, for who had none."""
+        if "no_token" not in fault.extra:
+            return {}
+        return {"WWW-Authenticate": f'Keystone uri="{self.cloud.settings.url("identity")}"'}
+
     def app(self, pool: ThreadPoolExecutor) -> Any:
         """The ASGI application; handlers run in `pool`."""
         return _application(self, pool)
@@ -337,27 +343,20 @@ async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
         if size > limit:
             raise TooLarge("Request is too large.")
         chunks.append(chunk)
-    if size and service.dialect.strict_content_type:
-        media = (request.content_type or "").split(";")[0].strip().lower()
-        if media != "application/json":
-            raise UnsupportedMedia(f"Unsupported Content-Type {media}" if media else "Unsupported Content-Type")
-    return b"".join(chunks)
+    if size:
+        service.dialect.check_media((request.content_type or "").split(";")[0].strip().lower())
+    return b"".join(chunks) or service.dialect.no_body
 
 
 def _enter(req: Request, route: Route) -> None:
     """Token and, where the route allows it before the object is known, policy."""
-    cloud = req.cloud
     token = req.falcon.get_header("X-Auth-Token")
     if token:
         service_token = req.falcon.get_header("X-Service-Token")
         req._ctx = _caller_of_service(req, token, service_token) if service_token else _caller(req, token)
     if req._ctx is None:
         if not route.public:
-            raise Unauthorized(
-                req.service.dialect.unauthenticated,
-                headers={"WWW-Authenticate": f'Keystone uri="{cloud.settings.url("identity")}"'},
-                extra={"no_token": True},
-            )
+            raise Unauthorized(req.service.dialect.unauthenticated, extra={"no_token": True})
     else:
         req._ctx = msgspec.structs.replace(req._ctx, request_id=req.id, remote=req.falcon.remote_addr or "")
     for key, value in req.query:
@@ -494,6 +493,8 @@ def _write_fault(
     response.status = fault.status
     response.content_type = content_type
     response.set_headers(fault.headers)
+    if fault.status == 401:
+        response.set_headers(service.challenge(request, fault))
     response.stream = None
     response.data = body
 

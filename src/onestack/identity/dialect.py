@@ -24,11 +24,53 @@ class IdentityDialect(Dialect):
             body["error"]["identity"] = fault.extra["identity"]
         return body
 
+    no_body = b"{}"
+
     def invalid(self, path: str, message: str, value: Any = None) -> Fault:
-        return BadRequest(f"Invalid input for field '{path.replace('.', '/')}': {message}" if path else message)
+        return invalid(path.rpartition(".")[2], value, message, whole=True) if path else BadRequest(message)
+
+    def check_media(self, media: str) -> None:
+        if media not in ("", "application/json") and not (media.startswith("application/") and media.endswith("+json")):
+            raise expecting("application/json", "Content-Type header")
 
     def malformed(self) -> Fault:
         return BadRequest(f"Expecting to find valid JSON in request body. {_CLIENT_ERROR}")
+
+
+_SECRETS = frozenset(("password", "original_password", "adminPass", "secret", "blob", "passcode"))
+_HIDDEN = "***"
+_MOST_SHOWN = 1000  # characters of a value
+
+
+def invalid(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
+    """A value that doesn't fit; `whole`: the problem doesn't begin with the value. Secrets are not repeated, which
+    Keystone does."""
+    if field in _SECRETS:
+        shown = quoted = _HIDDEN
+    else:
+        value = _masked(value)
+        shown, quoted = _cut(str(value)), _cut(repr(value))
+    words = problem if whole else f"{quoted} {problem}"
+    return BadRequest(f"Invalid input for field/attribute {field}. Value: {shown}. {words}")
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _HIDDEN if name in _SECRETS else _masked(item) for name, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+def _cut(shown: str) -> str:
+    return shown if len(shown) <= _MOST_SHOWN else shown[: _MOST_SHOWN - 3] + "..."
+
+
+def check_length(column: str, value: str | None, most: int) -> None:
+    """Raises BadRequest, in the words for what a schema lets through and no column holds."""
+    if value is not None and len(value) > most:
+        raise BadRequest(
+            f"String length exceeded. The length of string '{_cut(value)}' exceeds the limit of column "
+            f"{column}(CHAR({most}))."
+        )
 
 
 def wrong(message: str) -> BadRequest:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hmac
 from typing import cast
 
+import falcon.asgi
+
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.errors import Fault
 from onestack.core.http import Request, Service
 from onestack.identity import payloads
 from onestack.identity.dialect import forbidden
@@ -46,6 +49,10 @@ class IdentityService(Service):
             # Whoever shows a signed request to a service mustn't get more out of it than that one request.
             raise forbidden()
         return caller
+
+    def challenge(self, request: falcon.asgi.Request, fault: Fault) -> dict[str, str]:
+        """Whoever is refused has come to where tokens are."""
+        return {"WWW-Authenticate": f'Keystone uri="{request.scheme}://{request.netloc}/v3"'}
 
 
 def engine(req: Request) -> Engine:

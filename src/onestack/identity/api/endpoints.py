@@ -15,14 +15,15 @@ from onestack.identity.dialect import expecting, not_found
 from onestack.identity.models import Endpoint, Region
 
 FIELDS: dict[str, checks.Check] = {
-    "service_id": checks.ID,
-    "interface": checks.choice("admin", "internal", "public"),
-    "region_id": checks.text(0, 255, null=True),
-    "region": checks.text(0, 255, null=True),
-    "url": checks.URL,
     "enabled": checks.flag(),
+    "interface": checks.choice("admin", "internal", "public"),
+    "region_id": checks.text(null=True),
+    "region": checks.text(null=True),
+    "service_id": checks.text(),
+    "url": checks.URL,
 }
-_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id", "region": "region_id"}
+QUERY: dict[str, checks.Check] = {"interface": FIELDS["interface"]}
+_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id"}
 
 
 def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     with req.cloud.db.read() as session:
         rows = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
     return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
@@ -50,7 +52,8 @@ def show(req: Request, endpoint_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "endpoint", FIELDS, ("service_id", "interface", "url"))
+    required = ("interface", "service_id", "url")
+    value = checks.normalized(checks.checked(req.body, "endpoint", FIELDS, required, alone=True))
     known, extra = checks.split(value, FIELDS)
     check_url(known["url"])
     with req.cloud.db.write() as session:
@@ -66,7 +69,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, endpoint_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "endpoint", FIELDS, change=True)
+    value = checks.checked(req.body, "endpoint", FIELDS, change=True, alone=True)
     checks.same_id(value, endpoint_id)
     known, extra = checks.split(value, FIELDS)
     with req.cloud.db.write() as session:

@@ -16,15 +16,22 @@ from onestack.identity.models import Project
 from onestack.identity.models_limits import NONE, Limit, RegisteredLimit
 
 _CHANGEABLE: dict[str, checks.Check] = {
-    "resource_limit": checks.integer(-1, 0x7FFFFFFF),
-    "description": checks.DESCRIPTION,
+    "resource_limit": checks.whole(-1, 0x7FFFFFFF),
+    "description": checks.SHORT_DESCRIPTION,
 }
-FIELDS: dict[str, checks.Check] = _CHANGEABLE | {
-    "service_id": checks.ID,
-    "region_id": checks.text(1, 255, null=True),
-    "resource_name": checks.NAME,
+FIELDS: dict[str, checks.Check] = {
     "project_id": checks.ID_OR_NULL,
     "domain_id": checks.ID_OR_NULL,
+    "resource_name": checks.NAME,
+    "region_id": checks.REGION,
+    "service_id": checks.uuid_like,
+} | _CHANGEABLE
+QUERY: dict[str, checks.Check] = {
+    "service_id": checks.uuid_like,
+    "region_id": checks.REGION,
+    "resource_name": checks.NAME,
+    "project_id": checks.ID,
+    "domain_id": checks.ID,
 }
 _COLUMNS = {
     "service_id": RegisteredLimit.service_id,
@@ -55,6 +62,7 @@ def model(req: Request) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     query = sa.select(Limit, RegisteredLimit).join(RegisteredLimit).where(*filters(req, _COLUMNS), *_visible(req))
     with req.cloud.db.read() as session:
         rows = session.execute(query.order_by(RegisteredLimit.resource_name, Limit.id))
@@ -123,8 +131,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, limit_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "limit", _CHANGEABLE)
-    checks.only(value, _CHANGEABLE, "limit")
+    value = checks.checked(req.body, "limit", _CHANGEABLE, closed=True, alone=True)
     with req.cloud.db.write() as session:
         row = limits.get(session, Limit, limit_id)
         base = limits.base_of(session, row)

@@ -17,7 +17,7 @@ from onestack.identity.dialect import conflict
 from onestack.identity.models import Region
 from onestack.identity.models_catalog import NONE, PolicyAssociation, PolicyDocument
 
-FIELDS: dict[str, checks.Check] = {"blob": checks.text(maximum=1 << 20), "type": checks.text(0, 255)}
+FIELDS: dict[str, checks.Check] = {"blob": checks.text(maximum=1 << 20), "type": checks.text(maximum=255)}
 
 
 def render_policy(req: Request, row: PolicyDocument) -> dict[str, Any]:
@@ -42,7 +42,8 @@ def show(req: Request, policy_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    known, extra = checks.split(checks.checked(req.body, "policy", FIELDS, ("blob", "type")), FIELDS)
+    value = checks.normalized(checks.checked(req.body, "policy", FIELDS, ("blob", "type")))
+    known, extra = checks.split(value, FIELDS)
     row = PolicyDocument(id=req.cloud.ids.hex(), type=known["type"], blob=known["blob"], extra=extra)
     with req.cloud.db.write() as session:
         session.add(row)

@@ -32,6 +32,7 @@ FIELDS: dict[str, checks.Check] = {
     "domain_id": checks.ID_OR_NULL,
     "options": checks.resource_options,
 }
+QUERY: dict[str, checks.Check] = {"name": checks.NAME, "domain_id": checks.ID}
 # A role that implied `admin` would make an admin of whoever has it, and nobody would see it.
 NEVER_IMPLIED = "admin"
 
@@ -59,6 +60,7 @@ def _load(req: Request, session: Session, role_id: str, verb: str) -> Role:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     domain_id = req.get("domain_id")
     req.authorize({}, "identity:list_domain_roles" if domain_id else "identity:list_roles")
     conditions = [Role.domain_id == (domain_id or NO_DOMAIN), *filters(req, {"name": Role.name})]
@@ -73,7 +75,7 @@ def show(req: Request, role_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "role", FIELDS, ("name",)))
+    value = checks.normalized(checks.checked(req.body, "role", FIELDS, ("name",), alone=True))
     known, extra = checks.split(value, FIELDS)
     domain_id = known.get("domain_id") or NO_DOMAIN
     req.authorize({}, "identity:create_domain_role" if domain_id else "identity:create_role")
@@ -91,7 +93,7 @@ def create(req: Request) -> dict[str, Any]:
 def update(req: Request, role_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         row = _load(req, session, role_id, "update")
-        value = checks.checked(req.body, "role", FIELDS, change=True)
+        value = checks.checked(req.body, "role", FIELDS, change=True, alone=True)
         checks.same_id(value, role_id)
         known, extra = checks.split(value, FIELDS)
         check_immutable(row, "role", "update", known)

@@ -17,11 +17,11 @@ from onestack.identity.models import CatalogService, Endpoint
 from onestack.identity.models_limits import RegisteredLimit
 
 FIELDS: dict[str, checks.Check] = {
-    "type": checks.text(1, 255),
-    "name": checks.text(0, 255, null=True),
-    "description": checks.DESCRIPTION,
     "enabled": checks.flag(),
+    "type": checks.text(1, 255),
+    "name": checks.text(1, 255),
 }
+_KNOWN = (*FIELDS, "description")
 
 
 def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, Any]:
@@ -49,8 +49,8 @@ def show(req: Request, service_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "service", FIELDS, ("type",))
-    known, extra = checks.split(value, FIELDS)
+    value = checks.normalized(checks.checked(req.body, "service", FIELDS, ("type",)))
+    known, extra = checks.split(value, _KNOWN)
     with req.cloud.db.write() as session:
         row = CatalogService(
             id=req.cloud.ids.hex(), type=known["type"], name=known.get("name") or "",
@@ -64,7 +64,7 @@ def create(req: Request) -> dict[str, Any]:
 def update(req: Request, service_id: str) -> dict[str, Any]:
     value = checks.checked(req.body, "service", FIELDS, change=True)
     checks.same_id(value, service_id)
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(value, _KNOWN)
     with req.cloud.db.write() as session:
         row = _changeable(session, service_id)
         row.type = known.get("type", row.type)
