@@ -237,7 +237,7 @@ def test_what_ends_a_credential(demo, act, rules_left):
     made = demo.make(access_rules=[SERVERS])
     token = demo.token(made)
     act(keystone, demo.id)
-    assert demo.login(made).status_code == 401
+    assert demo.login(made).status_code == 404
     assert keystone.cloud.authenticate(token) is None
     gone = keystone.client.get(f"{demo.path}/{made['id']}", as_=system_token(keystone))
     assert gone.status_code == 404

@@ -69,7 +69,8 @@ class SqlBackend:
         if not right:
             raise WrongPassword(unauthorized().message, user.id)
         if not accounts.is_enabled(rules, user, now):
-            raise Unauthorized(f"The account is disabled for user: {user.id}.")
+            # Keystone says so to who would change the password, and not to who would log in.
+            raise Unauthorized(f"The account is disabled for user: {user.id}.") if expired else unauthorized()
         if not expired and accounts.is_expired(user, now):
             raise Unauthorized(f"The password is expired and needs to be changed for user: {user.id}.")
         changes: dict[str, Any] = {}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.core.errors import NotFound
 from onestack.identity import payloads
-from onestack.identity.dialect import expecting, forbidden
+from onestack.identity.dialect import forbidden
 from onestack.identity.methods.base import Proof
 from onestack.identity.tokens import Token
 
 
 def prove(proof: Proof, data: dict[str, Any]) -> str:
-    text = data.get("id")
-    if not isinstance(text, str):
-        raise expecting("id", "token")
+    text = data["id"]
+    if not text:
+        raise NotFound("No token in the request")
     parent = proof.engine.tokens.validate(text)
     _check_delegated(proof, parent)
     proof.parent = parent
