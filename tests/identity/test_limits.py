@@ -151,8 +151,8 @@ def test_a_domain_named_as_a_project_gets_a_domains_limit(keystone, service):
         ({"resource_limit": 2**31}, "is greater than the maximum of 2147483647"),
         ({"resource_limit": True}, "True is not of type 'integer'"),
         ({"resource_limit": "3"}, "'3' is not of type 'integer'"),
-        ({"domain_id": "default"}, "exactly one of"),
-        ({"project_id": None}, "exactly one of"),
+        ({"domain_id": "default"}, "is valid under each of"),
+        ({"project_id": None}, "is not valid under any of the given schemas"),
         ({"colour": "red"}, "Additional properties are not allowed ('colour' was unexpected)"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.identity.dialect import invalid
+from onestack.identity.dialect import invalid, invalid_of_old
 
 
 class Problem(NamedTuple):
@@ -124,8 +124,10 @@ def array(
     return check
 
 
-def members(fields: Mapping[str, Check], required: Iterable[str] = (), *, closed: bool = False) -> Check:
-    """An object; `closed`: nothing but `fields` may be in it."""
+def members(
+    fields: Mapping[str, Check], required: Iterable[str] = (), *, closed: bool = False, least: int = 0
+) -> Check:
+    """An object; `closed`: nothing but `fields` may be in it; `least`: as many must be there."""
     needed = tuple(required)
 
     def check(value: Any) -> str | Problem | None:
@@ -138,6 +140,8 @@ def members(fields: Mapping[str, Check], required: Iterable[str] = (), *, closed
         missing = [name for name in needed if name not in value]
         if missing:
             return Problem("", value, f"'{missing[0]}' is a required property", whole=True)
+        if len(value) < least:
+            return "should be non-empty"
         unknown = [name for name in value if name not in fields] if closed else []
         return Problem("", value, _unexpected(unknown), whole=True) if unknown else None
 
@@ -201,12 +205,19 @@ def checked(
     """The member `key` of a body, every known field of it checked. `change`: a PATCH, which must not be empty;
     `closed`: no attributes of the client's own; `alone`: nothing stands beside it in the body."""
     value = dict(member(body, key))
-    _raise(_inside(members(fields, required, closed=closed), key, value))
-    if change and not value:
-        raise invalid(key, value, "should be non-empty")
+    _raise(_inside(members(fields, required, closed=closed, least=1 if change else 0), key, value))
     if alone:
         only(body, (key,))
     return value
+
+
+def checked_as_of_old(value: Any, check: Check) -> None:
+    """For the few resources whose refusals are still in older words."""
+    problem = check(value)
+    if isinstance(problem, str):
+        raise invalid_of_old("", value, problem)
+    if problem is not None:
+        raise invalid_of_old(problem.field, problem.value, problem.words, whole=problem.whole)
 
 
 def query(req: Request, fields: Mapping[str, Check], *, closed: bool = False) -> None:
@@ -219,6 +230,13 @@ def query(req: Request, fields: Mapping[str, Check], *, closed: bool = False) ->
             _raise(_inside(check, name, given[name]))
     if closed:
         only(given, fields)
+
+
+def whole_body(body: dict[str, Any], fields: Mapping[str, Check]) -> None:
+    """A body that has its fields in itself."""
+    problem = members(fields)(body)
+    _raise(problem if isinstance(problem, Problem) else None)
+    only(body, fields)
 
 
 def _raise(problem: Problem | None) -> None:

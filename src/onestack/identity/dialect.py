@@ -45,13 +45,24 @@ _MOST_SHOWN = 1000  # characters of a value
 def invalid(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
     """A value that doesn't fit; `whole`: the problem doesn't begin with the value. Secrets are not repeated, which
     Keystone does."""
-    if field in _SECRETS:
-        shown = quoted = _HIDDEN
-    else:
-        value = _masked(value)
-        shown, quoted = _cut(str(value)), _cut(repr(value))
+    shown, quoted = _shown(field, value)
     words = problem if whole else f"{quoted} {problem}"
     return BadRequest(f"Invalid input for field/attribute {field}. Value: {shown}. {words}")
+
+
+def invalid_of_old(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
+    """The same in the words of the few resources that Keystone still checks as it did; without the schema and the
+    value that it says after them. No field: it is the object itself."""
+    words = problem if whole else f"{_shown(field, value)[1]} {problem}"
+    return BadRequest(f"Invalid input for field '{field}': {words}" if field else words)
+
+
+def _shown(field: str, value: Any) -> tuple[str, str]:
+    """A value as text and as it is written in JSON's words."""
+    if field in _SECRETS:
+        return _HIDDEN, _HIDDEN
+    value = _masked(value)
+    return _cut(str(value)), _cut(repr(value))
 
 
 def _masked(value: Any) -> Any:

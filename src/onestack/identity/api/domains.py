@@ -35,7 +35,7 @@ _CHANGEABLE: dict[str, checks.Check] = {
 }
 FIELDS = {"explicit_domain_id": checks.ID} | _CHANGEABLE
 QUERY: dict[str, checks.Check] = {"enabled": checks.word, "name": checks.SHORT_NAME}
-_KNOWN = (*FIELDS, "is_domain", "parent_id", "domain_id", "extra")
+_KNOWN = (*_CHANGEABLE, "is_domain", "parent_id", "domain_id", "extra")
 
 
 def render_domain(req: Request, row: Project, tags: list[str]) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def create(req: Request) -> dict[str, Any]:
     value = checks.normalized(checks.checked(req.body, "domain", FIELDS, ("name",), alone=True))
     check_name(req.cloud.settings, value["name"], domain=True)
     known, extra = checks.split(value, _KNOWN)
-    explicit = known.get("explicit_domain_id")
+    explicit = extra.pop("explicit_domain_id", None)
     if explicit is not None and not re.fullmatch("[0-9a-f]{32}", explicit):
         raise BadRequest("Domain ID does not conform to required UUID format.")
     row = Project(
@@ -95,10 +95,10 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, domain_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "domain", _CHANGEABLE, change=True, alone=True)
     with req.cloud.db.write() as session:
         row = get_domain(session, domain_id)  # whether there is one is no secret, as in Keystone
         req.authorize(target(domain=row))
-        value = checks.checked(req.body, "domain", _CHANGEABLE, change=True, alone=True)
         checks.same_id(value, domain_id)
         change_domain(req, session, row, value)
         if "tags" in value:

@@ -136,7 +136,7 @@ def add_project(req: Request, endpoint_group_id: str, project_id: str) -> None:
         get_project(session, project_id)
         get(session, EndpointGroup, endpoint_group_id, _NOUN)
         row = ProjectEndpointGroup(endpoint_group_id=endpoint_group_id, project_id=project_id)
-        store(session, row, conflict("project_endpoint_group", "Duplicate Entry"))
+        store(session, row, conflict("project_endpoint_group", "Duplicate entry"))
         tokens.changed(session)
 
 

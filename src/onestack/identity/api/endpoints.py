@@ -11,7 +11,7 @@ from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, tokens
 from onestack.identity.api.common import collection, get, link, select
 from onestack.identity.catalog import EndpointRow
-from onestack.identity.dialect import expecting, not_found
+from onestack.identity.dialect import check_length, expecting, not_found
 from onestack.identity.models import Endpoint, Region
 
 FIELDS: dict[str, checks.Check] = {
@@ -21,7 +21,11 @@ FIELDS: dict[str, checks.Check] = {
     "region": checks.text(null=True),
     "service_id": checks.text(),
     "url": checks.URL,
+    "name": checks.text(),
+    "description": checks.DESCRIPTION,
+    "id": checks.text(),
 }
+_KNOWN = ("enabled", "interface", "region_id", "region", "service_id", "url")
 QUERY: dict[str, checks.Check] = {"interface": FIELDS["interface"]}
 _FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id"}
 
@@ -54,7 +58,7 @@ def show(req: Request, endpoint_id: str) -> dict[str, Any]:
 def create(req: Request) -> dict[str, Any]:
     required = ("interface", "service_id", "url")
     value = checks.normalized(checks.checked(req.body, "endpoint", FIELDS, required, alone=True))
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(value, _KNOWN)
     check_url(known["url"])
     with req.cloud.db.write() as session:
         check_service(session, known["service_id"])
@@ -71,7 +75,7 @@ def create(req: Request) -> dict[str, Any]:
 def update(req: Request, endpoint_id: str) -> dict[str, Any]:
     value = checks.checked(req.body, "endpoint", FIELDS, change=True, alone=True)
     checks.same_id(value, endpoint_id)
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(value, _KNOWN)
     with req.cloud.db.write() as session:
         row = changeable(req, session, endpoint_id)
         if "service_id" in known:
@@ -105,7 +109,8 @@ def _region(session: Session, known: dict[str, Any]) -> str | None:
         return str(region_id)
     name = known.get("region")
     if name is not None and session.get(Region, name) is None:
-        session.add(Region(id=name))
+        check_length("id", name, 255)
+        session.add(Region(id=name, description=""))
     return name
 
 

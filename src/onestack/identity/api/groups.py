@@ -74,9 +74,9 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, group_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "group", _CHANGEABLE, change=True, alone=True)
     with req.cloud.db.write() as session:
         row = load(req, session, Group, group_id, "group")
-        value = checks.checked(req.body, "group", _CHANGEABLE, change=True, alone=True)
         checks.same_id(value, group_id)
         known, extra = checks.split(value, FIELDS)
         if "domain_id" in known and known["domain_id"] != row.domain_id:
@@ -124,10 +124,10 @@ def _pair(req: Request, session: Session, group_id: str, user_id: str) -> None:
     """Both must be there, and the caller must be allowed to touch this pair."""
     group, user = BACKEND.group(session, group_id), BACKEND.user(session, user_id)
     req.authorize(target(group=group, user=user))
-    if user is None:
-        raise not_found("user", user_id)
     if group is None:
         raise not_found("group", group_id)
+    if user is None:
+        raise not_found("user", user_id)
 
 
 def _not_in_group(user_id: str, group_id: str) -> NotFound:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest, Forbidden
+from onestack.core.errors import Forbidden
 from onestack.core.http import Request
 from onestack.identity import checks, limits
 from onestack.identity.api.common import collection, filters, link, store
@@ -33,6 +33,8 @@ QUERY: dict[str, checks.Check] = {
     "project_id": checks.ID,
     "domain_id": checks.ID,
 }
+_REQUIRED = ["service_id", "resource_name", "resource_limit"]
+_OWNERS = [{"required": [*_REQUIRED, owner]} for owner in ("project_id", "domain_id")]
 _COLUMNS = {
     "service_id": RegisteredLimit.service_id,
     "region_id": RegisteredLimit.region_id,
@@ -103,12 +105,13 @@ def _target(session: Session, row: Limit | None) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    values = checks.checked_list(req.body, "limits", FIELDS, ("service_id", "resource_name", "resource_limit"))
+    values = checks.checked_list(req.body, "limits", FIELDS, _REQUIRED)
     for position, value in enumerate(values):
         given = [value[name] for name in ("project_id", "domain_id") if name in value]
-        if len(given) != 1 or given[0] is None:
-            words = "exactly one of 'project_id' and 'domain_id' must be given"
-            raise BadRequest(f"Invalid input for field 'limits/{position}': {words}")
+        if len(given) > 1:
+            raise checks.invalid(str(position), value, f"is valid under each of {_OWNERS[0]}, {_OWNERS[1]}")
+        if not given or given[0] is None:
+            raise checks.invalid(str(position), value, "is not valid under any of the given schemas")
     with req.cloud.db.write() as session:
         limits.check_references(session, values, "limit")
         owners = limits.check_owners(session, values)

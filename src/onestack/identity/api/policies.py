@@ -42,7 +42,9 @@ def show(req: Request, policy_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "policy", FIELDS, ("blob", "type")))
+    given = req.body.get("policy", {})
+    checks.checked_as_of_old(given, checks.members(FIELDS, ("blob", "type")))
+    value = checks.normalized(given)
     known, extra = checks.split(value, FIELDS)
     row = PolicyDocument(id=req.cloud.ids.hex(), type=known["type"], blob=known["blob"], extra=extra)
     with req.cloud.db.write() as session:
@@ -51,7 +53,8 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, policy_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "policy", FIELDS, change=True)
+    value = req.body.get("policy", {})
+    checks.checked_as_of_old(value, checks.members(FIELDS, least=1))
     if value.get("id", policy_id) != policy_id:
         raise BadRequest("Cannot change policy ID")
     known, extra = checks.split(value, FIELDS)

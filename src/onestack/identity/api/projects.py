@@ -200,9 +200,9 @@ def _depth(req: Request) -> int:
 
 
 def update(req: Request, project_id: str) -> dict[str, Any]:
+    value = checks.checked({"project": {}} | req.body, "project", _CHANGEABLE, alone=True)
     with req.cloud.db.write() as session:
         row = load(req, session, Project, project_id, "project")
-        value = checks.checked({"project": {}} | req.body, "project", _CHANGEABLE, alone=True)
         checks.same_id(value, project_id)
         known, extra = checks.split(value, _KNOWN)
         if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:

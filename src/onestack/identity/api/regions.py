@@ -16,10 +16,11 @@ from onestack.identity.models import Region
 from onestack.identity.models_limits import RegisteredLimit
 
 _CHANGEABLE: dict[str, checks.Check] = {
+    "id": checks.REGION,
     "description": checks.SHORT_DESCRIPTION,
     "parent_region_id": checks.REGION,
 }
-FIELDS = _CHANGEABLE | {"id": checks.text(0, 255, null=True)}
+FIELDS = _CHANGEABLE | {"id": checks.text(0, 255, null=True)}  # of what is new it may be empty: one is made up
 QUERY: dict[str, checks.Check] = {"parent_region_id": checks.REGION}
 
 

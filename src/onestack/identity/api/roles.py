@@ -22,7 +22,7 @@ from onestack.identity.api.common import (
     store,
     target,
 )
-from onestack.identity.dialect import conflict, duplicate
+from onestack.identity.dialect import check_length, conflict, duplicate
 from onestack.identity.models import NO_DOMAIN, ImpliedRole, Role
 from onestack.identity.projects import check_immutable
 
@@ -79,6 +79,7 @@ def create(req: Request) -> dict[str, Any]:
     known, extra = checks.split(value, FIELDS)
     domain_id = known.get("domain_id") or NO_DOMAIN
     req.authorize({}, "identity:create_domain_role" if domain_id else "identity:create_role")
+    check_length("description", known.get("description"), 255)
     with req.cloud.db.write() as session:
         if domain_id:
             get_domain(session, domain_id)
@@ -91,19 +92,20 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, role_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "role", FIELDS, change=True, alone=True)
     with req.cloud.db.write() as session:
         row = _load(req, session, role_id, "update")
-        value = checks.checked(req.body, "role", FIELDS, change=True, alone=True)
         checks.same_id(value, role_id)
         known, extra = checks.split(value, FIELDS)
         check_immutable(row, "role", "update", known)
         if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
             raise BadRequest("Update of `domain_id` is not allowed.")
+        check_length("description", known.get("description"), 255)
         row.name = known.get("name", row.name)
         row.description = known.get("description", row.description)
         row.options = merged_options(row, known)
         row.extra = row.extra | extra
-        store(session, None, _same_name(row))
+        store(session, None, duplicate("role", row.name))
         tokens.changed(session)
         return {"role": render_role(req, row)}
 
@@ -194,4 +196,4 @@ def list_inferences(req: Request) -> dict[str, Any]:
         for row in session.scalars(sa.select(ImpliedRole)):
             found[row.prior_role_id].append(_short(req, roles[row.implied_role_id]))
     inferences = [{"prior_role": _short(req, roles[key]), "implies": implied} for key, implied in sorted(found.items())]
-    return {"role_inferences": inferences, "links": {"self": link(req, "role_inferences")}}
+    return {"role_inferences": inferences}

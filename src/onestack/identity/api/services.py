@@ -21,20 +21,18 @@ FIELDS: dict[str, checks.Check] = {
     "type": checks.text(1, 255),
     "name": checks.text(1, 255),
 }
-_KNOWN = (*FIELDS, "description")
 
 
 def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, Any]:
-    shown = row.extra | {
+    # Keystone has no column for descriptions of services: they are what clients make them.
+    described = {} if row.description is None else {"description": row.description}
+    return described | row.extra | {
         "id": row.id,
         "type": row.type,
         "name": row.name,
         "enabled": row.enabled,
         "links": {"self": link(req, "services", row.id)},
-    }
-    if row.description is not None:
-        shown["description"] = row.description
-    return shown
+    }  # fmt: skip
 
 
 def index(req: Request) -> dict[str, Any]:
@@ -50,11 +48,11 @@ def show(req: Request, service_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     value = checks.normalized(checks.checked(req.body, "service", FIELDS, ("type",)))
-    known, extra = checks.split(value, _KNOWN)
+    known, extra = checks.split(value, FIELDS)
     with req.cloud.db.write() as session:
         row = CatalogService(
             id=req.cloud.ids.hex(), type=known["type"], name=known.get("name") or "",
-            description=known.get("description"), enabled=known.get("enabled", True), extra=extra,
+            enabled=known.get("enabled", True), extra=extra,
         )  # fmt: skip
         session.add(row)
         tokens.changed(session)
@@ -64,12 +62,11 @@ def create(req: Request) -> dict[str, Any]:
 def update(req: Request, service_id: str) -> dict[str, Any]:
     value = checks.checked(req.body, "service", FIELDS, change=True)
     checks.same_id(value, service_id)
-    known, extra = checks.split(value, _KNOWN)
+    known, extra = checks.split(value, FIELDS)
     with req.cloud.db.write() as session:
         row = _changeable(session, service_id)
         row.type = known.get("type", row.type)
         row.name = known.get("name", row.name) or ""
-        row.description = known.get("description", row.description)
         row.enabled = known.get("enabled", row.enabled)
         row.extra = row.extra | extra
         tokens.changed(session)

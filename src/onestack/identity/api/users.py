@@ -157,9 +157,9 @@ def create(req: Request, then: Then | None = None) -> dict[str, Any]:
 
 
 def update(req: Request, user_id: str, then: Then | None = None) -> dict[str, Any]:
+    value = checks.checked(req.body, "user", FIELDS, change=True, alone=True)
     with req.cloud.db.read() as session:
         load(req, session, User, user_id, "user")
-    value = checks.checked(req.body, "user", FIELDS, change=True, alone=True)
     checks.same_id(value, user_id)
     known, extra = checks.split(value, (*_KNOWN, *_HIDDEN))
     # Hashing takes tens of milliseconds of processor time, so it is done before the database is locked.
@@ -209,12 +209,9 @@ def delete(req: Request, user_id: str) -> None:
 
 def change_password(req: Request, user_id: str) -> None:
     """Anybody who knows the old password may, also when that has expired; no token is asked for."""
-    wanted = ("original_password", "password")
-    body = req.body if "user" in req.body else {"user": {}}
-    value = checks.checked(body, "user", dict.fromkeys(wanted, checks.text()), wanted)
-    for name in value:
-        if name not in wanted:
-            raise BadRequest(f"Additional properties are not allowed ({name[:64]!r} was unexpected)")
+    wanted = dict.fromkeys(("original_password", "password"), checks.text())
+    value = req.body.get("user", {})
+    checks.checked_as_of_old(value, checks.members(wanted, wanted, closed=True))
     cloud = req.cloud
     with counting_failures(cloud), cloud.db.read() as session:
         row = BACKEND.user(session, user_id)
