@@ -99,5 +99,5 @@ def test_an_admin_reaches_a_key_under_any_users_path(keystone, demo):
     assert keystone.client.get(elsewhere, as_=keystone.admin).json["credential"]["user_id"] == demo.id
     assert keystone.client.post(path, as_=keystone.demo, json={"tenant_id": "none"}).status_code == 404
     for body in ({}, {"tenant_id": 5}):
-        assert keystone.client.post(path, as_=keystone.demo, json=body).status_code == 400
+        assert keystone.client.post(path, as_=keystone.demo, json=body).status_code == 404
     assert keystone.client.delete(elsewhere, as_=keystone.admin).status_code == 204

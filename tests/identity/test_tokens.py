@@ -226,6 +226,9 @@ def test_tokens_expire_but_services_may_finish_what_was_begun(keystone):
     plain = keystone.client.get("/v3/auth/tokens", as_=admin, headers=subject(keystone.demo))
     assert plain.status_code == 404
     late = keystone.client.get("/v3/auth/tokens?allow_expired=1", as_=admin, headers=subject(keystone.demo))
+    for word in ("false", "0", "no", "maybe", ""):
+        path = f"/v3/auth/tokens?allow_expired={word}"
+        assert keystone.client.get(path, as_=admin, headers=subject(keystone.demo)).status_code == 404, word
     assert late.status_code == 200
     assert keystone.status(keystone.demo) == 401
 

@@ -46,7 +46,7 @@ def check(auth: Any) -> None:
 
 
 def _check(value: Any, shape: Any, path: str) -> None:
-    wanted = shape if isinstance(shape, type) else type(shape)
+    wanted: Any = shape if isinstance(shape, type) else type(shape)
     if not isinstance(value, wanted):
         if path in _TEXT_TOO and isinstance(value, str):
             return

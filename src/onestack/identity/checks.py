@@ -82,7 +82,7 @@ def whole(minimum: int, maximum: int, *, null: bool = False) -> Check:
         if value is None and null:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            return "is not of type 'integer'"
+            return "is not of type 'integer', 'null'" if null else "is not of type 'integer'"
         if value < minimum:
             return f"is less than the minimum of {minimum}"
         return f"is greater than the maximum of {maximum}" if value > maximum else None

@@ -76,8 +76,8 @@ def take(session: Session, row: RequestToken) -> None:
 def signer(req: Request, engine: Engine, session: Session) -> AccessToken:
     """The access token that a request was signed with. Raises Unauthorized when it doesn't hold."""
     given = oauth_signatures.parameters(req, "oauth_token", "oauth_consumer_key")
-    row = session.get(AccessToken, given["oauth_token"])
-    if row is None or row.consumer_id != given["oauth_consumer_key"] or row.expires_at < req.cloud.clock.now():
+    row = get_access_token(session, given["oauth_token"])
+    if row.consumer_id != given["oauth_consumer_key"] or row.expires_at < req.cloud.clock.now():
         raise unauthorized()
     consumer = get_consumer(session, row.consumer_id)
     oauth_signatures.check(

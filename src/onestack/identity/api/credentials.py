@@ -14,15 +14,15 @@ from onestack.core.http import Request
 from onestack.identity import checks
 from onestack.identity.api import delegation
 from onestack.identity.api.common import collection, filters, link, load, store
-from onestack.identity.dialect import conflict, expecting
+from onestack.identity.dialect import check_length, conflict, expecting, invalid
 from onestack.identity.engine import engine
 from onestack.identity.models import Credential
 
 FIELDS: dict[str, checks.Check] = {
-    "type": checks.text(0, 255),
     "blob": checks.text(),
-    "user_id": checks.text(0, 64),
-    "project_id": checks.text(0, 64, null=True),
+    "project_id": checks.text(null=True),
+    "type": checks.text(),
+    "user_id": checks.text(),
 }
 _CHANGES = {"blob": FIELDS["blob"]}
 # What says, in an EC2 key's blob, which token it was made with. It limits the key, so it stays as it is.
@@ -69,14 +69,16 @@ def show(req: Request, credential_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     value = checks.checked(req.body, "credential", FIELDS, ("blob", "type", "user_id"))
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(checks.normalized(value), FIELDS)
+    if known["type"] == "ec2" and "project_id" not in known:
+        raise invalid("credential", value, "'project_id' is a required property", whole=True)
     req.authorize({"target.credential.user_id": known["user_id"]})
     delegation.refuse_for_credentials(req)
+    for column, most in (("type", 255), ("user_id", 64), ("project_id", 64)):
+        check_length(column, known.get(column), most)
     project_id = known.get("project_id")
     key, blob = req.cloud.ids.hex(), known["blob"]
     if known["type"].lower() == "ec2":
-        if "project_id" not in known:
-            raise BadRequest("'project_id' is a required property")
         key = id_of_access(_key(blob)["access"])
     row = Credential(
         id=key, user_id=known["user_id"], project_id=project_id, type=known["type"], extra=extra,

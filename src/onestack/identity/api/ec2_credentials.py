@@ -9,7 +9,6 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity.api import credentials, delegation
 from onestack.identity.api.common import collection, get_project, get_user, link, store, target
@@ -48,12 +47,12 @@ def show(req: Request, user_id: str, access: str) -> dict[str, Any]:
 def create(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"target.credential.user_id": user_id})
     project_id = req.body.get("tenant_id")
-    if not isinstance(project_id, str):
-        raise BadRequest("'tenant_id' is a required property")
     access, secret = req.cloud.ids.hex(), secrets.token_hex(16)
     blob: dict[str, Any] = {"access": access, "secret": secret, "trust_id": None}
     with req.cloud.db.write() as session:
         get_user(session, user_id)
+        if not isinstance(project_id, str):
+            raise not_found("project", project_id)
         get_project(session, project_id)
         delegation.refuse_for_credentials(req)
         row = Credential(

@@ -41,11 +41,9 @@ class _Key(NamedTuple):
 def ec2(req: Request) -> Response:
     given, signed = _given(req)
     signature = given.get("signature")
-    if not isinstance(signature, str) or not signature:
-        raise unauthorized()
     with req.cloud.db.read() as session:
         key = _key(req, session, given)
-        if not ec2_signatures.request_matches(key.secret, signed, signature):
+        if not isinstance(signature, str) or not ec2_signatures.request_matches(key.secret, signed, signature):
             raise unauthorized()
         token = _issue(req, session, key, signed)
     return Response(render_token(req, token), headers={"X-Subject-Token": token.id})
@@ -54,10 +52,10 @@ def ec2(req: Request) -> Response:
 def s3(req: Request) -> Response:
     given, signed = _given(req)
     signature, text = given.get("signature"), given.get("token")
-    if not isinstance(signature, str) or not isinstance(text, str):
-        raise unauthorized()
     with req.cloud.db.read() as session:
         key = _key(req, session, given)
+        if not isinstance(signature, str) or not isinstance(text, str):
+            raise unauthorized()
         if not ec2_signatures.text_matches(key.secret, text, signature):
             raise unauthorized()
         token = _issue(req, session, key, signed)

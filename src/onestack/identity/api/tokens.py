@@ -9,10 +9,12 @@ from onestack.core.clock import micros_z
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
 from onestack.identity import authentication, tokens
-from onestack.identity.api.common import is_true
 from onestack.identity.engine import engine
 from onestack.identity.receipts import HEADER, Receipt
 from onestack.identity.tokens import Token
+
+_YES = ("1", "t", "true", "on", "y", "yes")
+_NO = ("0", "f", "false", "off", "n", "no")
 
 
 def create(req: Request) -> Response:
@@ -37,18 +39,20 @@ def delete(req: Request) -> None:
     audit_id = _subject(req).payload.audit_ids[0]
     with req.cloud.db.write() as session:
         tokens.revoke(session, req.cloud, audit_id=audit_id)
-        if req.get("cascade") is None or is_true(req, "cascade"):
+        if _flag(req, "cascade", default=True):
             tokens.revoke(session, req.cloud, audit_chain_id=audit_id)
 
 
 def _subject(req: Request) -> Token:
     """The token in X-Subject-Token, which the caller may ask about."""
     text = req.header("X-Subject-Token")
-    if not text:
+    if text is None:
         req.authorize({})
         raise NotFound("No token in the request")
     try:
-        token = engine(req).tokens.validate(text, allow_expired=is_true(req, "allow_expired"))
+        if not text:
+            raise NotFound("No token in the request")
+        token = engine(req).tokens.validate(text, allow_expired=_flag(req, "allow_expired", default=False))
     except NotFound:
         # Keystone looks at the subject first: whoever has a valid token of their own is told that it is none.
         req.authorize({"target.token.user_id": req.ctx.user_id})
@@ -60,6 +64,12 @@ def _subject(req: Request) -> Token:
     owner = token.user.id if token.user.id == req.ctx.user_id else token.payload.user_id
     req.authorize({"target.token.user_id": owner, "target.token.user.domain.id": token.user.domain_id})
     return token
+
+
+def _flag(req: Request, name: str, *, default: bool) -> bool:
+    """What is neither a word for yes nor one for no is the default."""
+    word = (req.get(name) or "").strip().lower()
+    return word in _YES or (default and word not in _NO)
 
 
 def _knows_access_rules(req: Request) -> bool:
