@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REQUEST_TOKEN_LIFETIME = datetime.timedelta(hours=8)
 ACCESS_TOKEN_LIFETIME = datetime.timedelta(days=1)
 _VERIFIER = string.ascii_letters + string.digits
+_VERIFIER_LENGTH = 8
 
 
 def get_consumer(session: Session, consumer_id: str) -> Consumer:
@@ -55,7 +56,11 @@ def new_secret() -> str:
 
 def new_verifier() -> str:
     """What the user carries to the consumer, perhaps by hand."""
-    return "".join(secrets.choice(_VERIFIER) for _ in range(8))
+    return "".join(secrets.choice(_VERIFIER) for _ in range(_VERIFIER_LENGTH))
+
+
+def could_be_verifier(text: str) -> bool:
+    return len(text) == _VERIFIER_LENGTH and all(char in _VERIFIER for char in text)
 
 
 def hashed(verifier: str) -> str:

@@ -25,6 +25,9 @@ def create_request_token(req: Request) -> Response:
     with req.cloud.db.write() as session:
         get_project(session, project_id)
         consumer = oauth.get_consumer(session, given["oauth_consumer_key"])
+        oauth_signatures.check_form(given)
+        if not given.get("oauth_callback"):
+            raise oauth_signatures.malformed("Missing callback URI.")
         oauth_signatures.check(req, given, engine(req).unseal(consumer.encrypted_secret))
         row = RequestToken(
             id=req.cloud.ids.hex(), consumer_id=consumer.id, project_id=project_id, user_id=None, role_ids=[],
@@ -55,6 +58,9 @@ def create_access_token(req: Request) -> Response:
     now, secret = req.cloud.clock.now(), oauth.new_secret()
     with req.cloud.db.write() as session:
         asked = oauth.get_request_token(session, now, given["oauth_token"])
+        oauth_signatures.check_form(given)
+        if not oauth.could_be_verifier(given["oauth_verifier"]):
+            raise oauth_signatures.malformed("Invalid verifier format.")
         if asked.consumer_id != given["oauth_consumer_key"]:
             raise unauthorized()
         consumer = oauth.get_consumer(session, asked.consumer_id)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from onestack.core.clock import micros_z
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
 from onestack.identity import authentication, tokens
 from onestack.identity.engine import engine
+from onestack.identity.models import Role
 from onestack.identity.receipts import HEADER, Receipt
 from onestack.identity.tokens import Token
 
@@ -99,7 +102,7 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
     elif token.system:
         shown["system"] = {"all": True}
     if token.scoped:
-        shown["roles"] = [{"id": role.id, "name": role.name} for role in token.roles]
+        shown["roles"] = _roles(req, token)
         if req.get("nocatalog") is None:
             user_id = token.user.id if token.trust is None else token.trust.trustor_user_id
             shown["catalog"] = engine(req).tokens.catalog(user_id, payload.project_id)
@@ -108,6 +111,21 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
     if token.application_credential is not None:
         shown["application_credential"] = token.application_credential
     return {"token": shown}
+
+
+def _roles(req: Request, token: Token) -> list[dict[str, Any]]:
+    """As in Keystone a token of a trust says more about its roles."""
+    if token.trust is None:
+        return [{"id": role.id, "name": role.name} for role in token.roles]
+    with req.cloud.db.read() as session:
+        rows = session.scalars(
+            sa.select(Role).where(Role.id.in_([role.id for role in token.roles])).order_by(Role.name)
+        )
+        return [
+            {"id": row.id, "name": row.name, "domain_id": row.domain_id or None, "description": row.description,
+             "options": row.options}
+            for row in rows
+        ]  # fmt: skip
 
 
 def _time(value: datetime.datetime | None) -> str | None:
