@@ -27,7 +27,8 @@ FIELDS: dict[str, checks.Check] = {
 }
 _KNOWN = ("enabled", "interface", "region_id", "region", "service_id", "url")
 QUERY: dict[str, checks.Check] = {"interface": FIELDS["interface"]}
-_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id"}
+# Older clients say `region`, which Keystone doesn't know any more.
+_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id", "region": "region_id"}
 
 
 def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]:
