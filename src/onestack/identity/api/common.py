@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -117,6 +117,15 @@ def page(
 ) -> tuple[list[Row], str | None]:
     """Rows in order, and the marker of the next page when the list was cut."""
     return listing.page(session, model, conditions, req.get("marker") or None, page_limit(req), order)
+
+
+def window(req: Request, rows: Sequence[Item]) -> tuple[list[Item], str | None]:
+    """One page of what was read whole, and the marker of the next one. A marker that isn't there is none."""
+    ids = [row.id for row in rows]  # type: ignore[attr-defined]
+    marker, limit = req.get("marker"), page_limit(req)
+    start = ids.index(marker) + 1 if marker in ids else 0
+    end = len(ids) if limit is None else start + limit
+    return list(rows[start:end]), ids[end - 1] if end < len(ids) else None
 
 
 def find(session: Session, model: type[Row], key: str) -> Row | None:

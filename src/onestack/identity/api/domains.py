@@ -99,7 +99,6 @@ def update(req: Request, domain_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         row = get_domain(session, domain_id)  # whether there is one is no secret, as in Keystone
         req.authorize(target(domain=row))
-        checks.same_id(value, domain_id)
         change_domain(req, session, row, value)
         if "tags" in value:
             set_tags(session, row.id, value["tags"])

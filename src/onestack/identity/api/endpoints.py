@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, tokens
-from onestack.identity.api.common import collection, get, link, select
+from onestack.identity.api.common import collection, get, link, select, window
 from onestack.identity.catalog import EndpointRow
 from onestack.identity.dialect import check_length, expecting, not_found
 from onestack.identity.models import Endpoint, Region
@@ -27,7 +27,8 @@ FIELDS: dict[str, checks.Check] = {
 }
 _KNOWN = ("enabled", "interface", "region_id", "region", "service_id", "url")
 QUERY: dict[str, checks.Check] = {"interface": FIELDS["interface"]}
-_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id"}
+# Older clients say `region`, which Keystone doesn't know any more.
+_FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id", "region": "region_id"}
 
 
 def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]:
@@ -46,8 +47,9 @@ def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]
 def index(req: Request) -> dict[str, Any]:
     checks.query(req, QUERY)
     with req.cloud.db.read() as session:
-        rows = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
-    return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
+        found = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
+    rows, following = window(req, found)
+    return collection(req, "endpoints", [render_endpoint(req, row) for row in rows], following)
 
 
 def show(req: Request, endpoint_id: str) -> dict[str, Any]:

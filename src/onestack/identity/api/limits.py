@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import Forbidden
 from onestack.core.http import Request
 from onestack.identity import checks, limits
-from onestack.identity.api.common import collection, filters, link, store
+from onestack.identity.api.common import collection, filters, link, store, window
 from onestack.identity.dialect import conflict
 from onestack.identity.models import Project
 from onestack.identity.models_limits import NONE, Limit, RegisteredLimit
@@ -67,8 +67,10 @@ def index(req: Request) -> dict[str, Any]:
     checks.query(req, QUERY)
     query = sa.select(Limit, RegisteredLimit).join(RegisteredLimit).where(*filters(req, _COLUMNS), *_visible(req))
     with req.cloud.db.read() as session:
-        rows = session.execute(query.order_by(RegisteredLimit.resource_name, Limit.id))
-        return collection(req, "limits", [render_limit(req, row, base) for row, base in rows])
+        found = session.execute(query.order_by(RegisteredLimit.resource_name, Limit.id)).all()
+        bases = {row.id: base for row, base in found}
+        rows, following = window(req, [row for row, _ in found])
+        return collection(req, "limits", [render_limit(req, row, bases[row.id]) for row in rows], following)
 
 
 def _visible(req: Request) -> list[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_policy
-from onestack.identity.api.common import collection, filters, get, link, store
+from onestack.identity.api.common import collection, filters, get, link, store, window
 from onestack.identity.api.endpoints import get_endpoint, render_endpoint
 from onestack.identity.api.services import get_service
 from onestack.identity.dialect import conflict
@@ -32,8 +32,8 @@ def render_policy(req: Request, row: PolicyDocument) -> dict[str, Any]:
 def index(req: Request) -> dict[str, Any]:
     query = sa.select(PolicyDocument).where(*filters(req, {"type": PolicyDocument.type}))
     with req.cloud.db.read() as session:
-        rows = session.scalars(query.order_by(PolicyDocument.type, PolicyDocument.id))
-        return collection(req, "policies", [render_policy(req, row) for row in rows])
+        rows, following = window(req, session.scalars(query.order_by(PolicyDocument.type, PolicyDocument.id)).all())
+        return collection(req, "policies", [render_policy(req, row) for row in rows], following)
 
 
 def show(req: Request, policy_id: str) -> dict[str, Any]:

@@ -82,13 +82,11 @@ def _tag_filters(req: Request) -> list[Any]:
     """`tags` wants all of them, `tags-any` one of them; `not-` turns it round. Values are separated by commas."""
     found = []
     for key, value in req.query:
-        wanted = [tag for tag in value.split(",") if tag]
+        wanted = value.split(",")
         has = [
             sa.exists().where(ProjectTag.project_id == Project.id, ProjectTag.name == tag).correlate(Project)
             for tag in wanted
         ]
-        if not has:
-            continue
         if key in ("tags", "not-tags"):
             condition: Any = sa.and_(*has)
         elif key in ("tags-any", "not-tags-any"):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from onestack.core.http import Request
 from onestack.identity import checks, limits
-from onestack.identity.api.common import collection, filters, link, store
+from onestack.identity.api.common import collection, filters, link, store, window
 from onestack.identity.dialect import conflict
 from onestack.identity.models_limits import NONE, RegisteredLimit
 
@@ -42,8 +42,9 @@ def index(req: Request) -> dict[str, Any]:
     checks.query(req, {name: FIELDS[name] for name in COLUMNS})
     query = sa.select(RegisteredLimit).where(*filters(req, COLUMNS))
     with req.cloud.db.read() as session:
-        rows = session.scalars(query.order_by(RegisteredLimit.resource_name, RegisteredLimit.id))
-        return collection(req, "registered_limits", [render_registered_limit(req, row) for row in rows])
+        found = session.scalars(query.order_by(RegisteredLimit.resource_name, RegisteredLimit.id)).all()
+        rows, following = window(req, found)
+        return collection(req, "registered_limits", [render_registered_limit(req, row) for row in rows], following)
 
 
 def show(req: Request, registered_limit_id: str) -> dict[str, Any]:

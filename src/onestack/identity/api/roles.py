@@ -18,9 +18,9 @@ from onestack.identity.api.common import (
     get_role,
     link,
     merged_options,
-    page,
     store,
     target,
+    window,
 )
 from onestack.identity.dialect import check_length, conflict, duplicate
 from onestack.identity.models import NO_DOMAIN, ImpliedRole, Role
@@ -65,7 +65,7 @@ def index(req: Request) -> dict[str, Any]:
     req.authorize({}, "identity:list_domain_roles" if domain_id else "identity:list_roles")
     conditions = [Role.domain_id == (domain_id or NO_DOMAIN), *filters(req, {"name": Role.name})]
     with req.cloud.db.read() as session:
-        rows, following = page(req, session, Role, conditions)
+        rows, following = window(req, session.scalars(sa.select(Role).where(*conditions).order_by(Role.name)).all())
     return collection(req, "roles", [render_role(req, row) for row in rows], following)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, endpoint_policy, limits, tokens
-from onestack.identity.api.common import collection, get, link, select
+from onestack.identity.api.common import collection, get, link, select, window
 from onestack.identity.catalog import ServiceRow
 from onestack.identity.dialect import not_found
 from onestack.identity.models import CatalogService, Endpoint
@@ -37,8 +37,9 @@ def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, 
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = select(req, catalog.services(session), {"type": "type", "name": "name"})
-    return collection(req, "services", [render_service(req, row) for row in rows])
+        found = select(req, catalog.services(session), {"type": "type", "name": "name"})
+    rows, following = window(req, found)
+    return collection(req, "services", [render_service(req, row) for row in rows], following)
 
 
 def show(req: Request, service_id: str) -> dict[str, Any]:

@@ -97,7 +97,9 @@ def _chosen(req: Request) -> Selection:
 def _expiry_filters(req: Request) -> list[Filter]:
     """`password_expires_at=lt:2026-01-31T12:00:00Z`; without an operator: at that very moment."""
     found = []
-    for text in req.get_all("password_expires_at"):
+    # Whatever is written after the name, it is read as a time.
+    given = [text for name, text in req.query if name.partition("__")[0] == "password_expires_at"]
+    for text in given:
         operator, moment = text.split(":", 1) if ":" in text[2:4] else ("eq", text)
         try:
             when = datetime.datetime.fromisoformat(moment)
