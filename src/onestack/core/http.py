@@ -383,7 +383,7 @@ def _caller_of_service(req: Request, token: str, service_token: str) -> Context 
     caller = cloud.authenticate(service_token.strip())
     if caller is None or _SERVICE_ROLE not in caller.roles:
         return None
-    ctx = cloud.authenticate_late(token) if req.service.accepts_late_tokens else cloud.authenticate(token)
+    ctx = cloud.authenticate_late(token) if req.service.accepts_late_tokens else req.service.authenticate(token)
     return ctx if ctx is None else msgspec.structs.replace(ctx, service=caller)
 
 

@@ -18,7 +18,10 @@ class IdentityDialect(Dialect):
         return {"x-openstack-request-id": request_id, "Vary": "X-Auth-Token"}
 
     def error(self, fault: Fault) -> dict[str, Any]:
-        """What the methods of authentication have to say besides stands in `identity`."""
+        """What the methods of authentication have to say besides stands in `identity`. A method that isn't allowed is
+        refused by what Keystone is built on, in its form."""
+        if fault.status == 405:
+            return {"message": fault.message}
         body = super().error(fault)
         if "identity" in fault.extra:
             body["error"]["identity"] = fault.extra["identity"]
