@@ -113,9 +113,11 @@ def owner(keystone: Keystone) -> Owner:
     body = {"consumer": {"description": "c"}}
     made = keystone.client.post("/v3/OS-OAUTH1/consumers", as_=keystone.admin, json=body)
     ann = keystone.make("user", name="ann", password="ann")["id"]
-    return Owner(
-        keystone, keystone.find("users", "admin"), ann, keystone.find("projects", "admin"), made.json["consumer"]
-    )
+    project = keystone.find("projects", "admin")
+    # Who hands a trust on in their own name must have its roles themselves.
+    grant = f"/v3/projects/{project}/users/{ann}/roles/{keystone.find('roles', 'admin')}"
+    assert keystone.client.put(grant, as_=keystone.admin).status_code == 204
+    return Owner(keystone, keystone.find("users", "admin"), ann, project, made.json["consumer"])
 
 
 KINDS: dict[str, Callable[[Owner], str]] = {

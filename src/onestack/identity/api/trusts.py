@@ -127,7 +127,7 @@ def create(req: Request) -> dict[str, Any]:
             impersonation=known["impersonation"], remaining_uses=uses, redelegated_trust_id=None, extra=extra,
             role_ids=given_roles.ids(session, known.get("roles") or []),
         )  # fmt: skip
-        _check_roles(session, row, parent)
+        _check_roles(session, row)
         row.expires_at = expiry.parse(req.cloud, known.get("expires_at"))
         row.redelegation_count = trusts.depth(wanted, allowed, uses, maximum)
         if parent is not None:
@@ -166,13 +166,13 @@ def _parent(req: Request, session: Session) -> Trust | None:
     return None if req.ctx.trust_id is None else _find(req, session, req.ctx.trust_id, used_up=True)
 
 
-def _check_roles(session: Session, row: Trust, parent: Trust | None) -> None:
-    """The first trustor must have on the project what is given away. Raises NotFound."""
+def _check_roles(session: Session, row: Trust) -> None:
+    """The trustor must have on the project what is given away, also who hands on what another one gave them. Raises
+    NotFound."""
     has: set[str] = set()
     if row.project_id is not None:
         project = get_project(session, row.project_id)
-        trustor = row.trustor_user_id if parent is None else trusts.chain(session, parent)[-1].trustor_user_id
-        has = assignments.role_ids_on_project(session, trustor, project)
+        has = assignments.role_ids_on_project(session, row.trustor_user_id, project)
     for role_id in row.role_ids:
         if role_id not in has:
             raise not_found("role", role_id)
