@@ -216,7 +216,8 @@ def _named(session: Session, model: type[User] | type[Group], ids: set[str]) -> 
 
 def _save(session: Session, row: User | Group, noun: str) -> None:
     # Of what is changed Keystone doesn't say the domain.
-    clash = duplicate(noun, row.name, "" if row in session else row.domain_id)
+    state: Any = sa.inspect(row)
+    clash = duplicate(noun, row.name, "" if state.persistent else row.domain_id)
     session.add(row)
     try:
         session.flush()
