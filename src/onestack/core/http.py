@@ -39,6 +39,7 @@ _INT64 = 1 << 63
 _SENT_PATH = "onestack.sent_path"  # in the scope: the path before a service rewrote it
 _SERVICE_ROLE = "service"  # what a service token must have
 _ATTEMPTS = 5  # of a handler that loses races against others in the database
+_WITHOUT_TYPE = frozenset((204, 304))  # for these Falcon announces none
 METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
@@ -475,7 +476,7 @@ def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
         response.stream = result.stream
     elif result.body is not None:
         response.data = result.body if isinstance(result.body, bytes) else _encode(result.body)
-    elif not result.content_type:
+    elif not result.content_type and response.status not in _WITHOUT_TYPE:
         # An empty answer has no type; Falcon would announce JSON, which old clients then try to parse.
         response.content_type = ""
 

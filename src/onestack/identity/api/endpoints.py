@@ -23,7 +23,6 @@ FIELDS: dict[str, checks.Check] = {
     "url": checks.URL,
     "name": checks.text(),
     "description": checks.DESCRIPTION,
-    "id": checks.text(),
 }
 _KNOWN = ("enabled", "interface", "region_id", "region", "service_id", "url")
 QUERY: dict[str, checks.Check] = {"interface": FIELDS["interface"]}
@@ -59,7 +58,9 @@ def show(req: Request, endpoint_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     required = ("interface", "service_id", "url")
-    value = checks.normalized(checks.checked(req.body, "endpoint", FIELDS, required, alone=True))
+    value = checks.normalized(
+        checks.checked(req.body, "endpoint", FIELDS | {"id": checks.text()}, required, alone=True)
+    )
     known, extra = checks.split(value, _KNOWN)
     check_url(known["url"])
     with req.cloud.db.write() as session:
