@@ -73,6 +73,7 @@ IDENTITY: Bodies = {
                         "project_id": "$project_id"}},
         {"credential": {"type": "cert", "blob": "x", "user_id": "$user_id"}},
     ],
+    ("identity", "PATCH", "/v3/credentials/{credential_id}"): [{"credential": {"blob": "x"}}],
     ("identity", "POST", "/v2.0/tokens"): [
         {"auth": {"tenantName": "alpha", "passwordCredentials": {"username": "ann", "password": "open sesame"}}}
     ],
@@ -92,7 +93,7 @@ IDENTITY: Bodies = {
     ("identity", "PATCH", "/v3/OS-OAUTH1/consumers/{consumer_id}"): [{"consumer": {"description": "d"}}],
     ("identity", "PUT", "/v3/OS-OAUTH1/authorize/{request_token_id}"): [{"roles": []}],
 }  # fmt: skip
-for _noun in ("domain", "project", "user", "group", "role", "service", "endpoint", "region", "credential"):
+for _noun in ("domain", "project", "user", "group", "role", "service", "endpoint", "region"):
     _values = IDENTITY[("identity", "POST", f"/v3/{_noun}s")][-1]
     IDENTITY[("identity", "PATCH", f"/v3/{_noun}s/{{{_noun}_id}}")] = [_values, {_noun: {"description": "x"}}]
 _LIMIT = {"service_id": "$limited_service_id", "resource_name": "disks", "description": "", "region_id": None}

@@ -23,16 +23,17 @@ RULED = [(service, route) for service, route in ROUTES if route.policy is not No
 
 ABSENT = "8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"
 # Who is let in by the rules and refused all the same: (what the token came by, part of the path, words that say why).
-_OF_ANOTHER_PROJECT = "does not match the project scope of the delegated token"
-_FOR_PROGRAMS = "Using method 'application_credential' is not allowed for managing"
+_DIRECTLY = "Delegated tokens cannot access credentials directly"  # LP 2159643
+_NO_TRUSTS = "Delegated tokens cannot manage trusts"
+_FOR_PROGRAMS = "Using method 'application_credential' is not allowed for managing additional application credentials"
 _NOT_AUTHORIZED = "You are not authorized"
 BY = [
     ("trust", "/application_credentials", _NOT_AUTHORIZED), ("trust", "/access_rules", _NOT_AUTHORIZED),
-    ("trust", "/OS-TRUST/trusts", _NOT_AUTHORIZED), ("trust", "/v3/credentials", _OF_ANOTHER_PROJECT),
-    ("restricted", "/v3/credentials", _OF_ANOTHER_PROJECT), ("unrestricted", "/v3/credentials", _OF_ANOTHER_PROJECT),
-    ("restricted", "/v3/credentials", _FOR_PROGRAMS), ("restricted", "/credentials/OS-EC2", _FOR_PROGRAMS),
-    ("restricted", "/application_credentials", _FOR_PROGRAMS), ("restricted", "/OS-TRUST/trusts", _FOR_PROGRAMS),
-    ("unrestricted", "/OS-TRUST/trusts", _FOR_PROGRAMS),
+    ("trust", "/OS-TRUST/trusts", _NOT_AUTHORIZED),
+    *((by, path, _DIRECTLY) for by in ("trust", "restricted", "unrestricted")
+      for path in ("/v3/credentials", "/credentials/OS-EC2")),
+    ("restricted", "/application_credentials", _FOR_PROGRAMS),
+    ("restricted", "/OS-TRUST/trusts", _NO_TRUSTS), ("unrestricted", "/OS-TRUST/trusts", _NO_TRUSTS),
 ]  # fmt: skip
 # … and whoever asks: (method, path, words).
 ALSO_REFUSED = [

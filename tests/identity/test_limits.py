@@ -143,15 +143,16 @@ def test_a_domain_named_as_a_project_gets_a_domains_limit(keystone, service):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"service_id": "none"}, "Expecting to find service_id in limit."),
+        ({"service_id": "none"}, "'none' is not a 'uuid'"),
+        ({"service_id": "f" * 32}, "Expecting to find service_id in limit."),
         ({"region_id": "none"}, "Expecting to find region_id in limit."),
         ({"project_id": "none"}, "Expecting to find project_id in limit."),
         ({"resource_limit": -2}, "-2 is less than the minimum of -1"),
         ({"resource_limit": 2**31}, "is greater than the maximum of 2147483647"),
         ({"resource_limit": True}, "True is not of type 'integer'"),
         ({"resource_limit": "3"}, "'3' is not of type 'integer'"),
-        ({"domain_id": "default"}, "exactly one of"),
-        ({"project_id": None}, "exactly one of"),
+        ({"domain_id": "default"}, "is valid under each of"),
+        ({"project_id": None}, "is not valid under any of the given schemas"),
         ({"colour": "red"}, "Additional properties are not allowed ('colour' was unexpected)"),
     ],
 )

@@ -139,23 +139,29 @@ def test_a_token_of_an_access_token_has_its_project_and_roles(keystone, consumer
     assert keystone.client.delete(gone, as_=token).status_code == 403
     assert keystone.client.delete(gone, as_=keystone.admin).status_code == 204
     assert keystone.status(token) == 401
-    assert login(keystone, consumer, access).status_code == 401
+    assert login(keystone, consumer, access).status_code == 404
 
 
 def test_a_consumer_takes_its_tokens_with_it(keystone, consumer, access):
     token = login(keystone, consumer, access).headers["x-subject-token"]
     assert keystone.client.delete(f"{PATH}/consumers/{consumer['id']}", as_=keystone.admin).status_code == 204
     assert keystone.status(token) == 401
-    assert login(keystone, consumer, access).status_code == 401
+    assert login(keystone, consumer, access).status_code == 404
 
 
 def test_a_request_must_be_signed_a_moment_ago_by_its_consumer(keystone, consumer, project):
     old = str(int(keystone.cloud.clock.now().replace(tzinfo=datetime.UTC).timestamp()) - 601)
     for bad in (
-        {"client_secret": "other"}, {"timestamp": old}, {"timestamp": "soon"},
+        {"client_secret": "other"}, {"timestamp": old}, {"timestamp": "soon soon "},
         {"signature_method": oauth1.SIGNATURE_PLAINTEXT},
     ):  # fmt: skip
         assert ask(keystone, consumer, project, **bad).status_code == 401, bad
+    for bad, words in (
+        ({"timestamp": "soon"}, "Invalid timestamp size."),
+        ({"callback_uri": None}, "Missing callback URI."),
+    ):
+        answer = ask(keystone, consumer, project, **bad)
+        assert (answer.status_code, words in answer.json["error"]["message"]) == (400, True), bad
     assert ask(keystone, consumer | {"id": "none"}, project).status_code == 404
     assert ask(keystone, consumer, "none").status_code == 404
     headers = signed(keystone, f"{PATH}/request_token", consumer)
@@ -163,7 +169,7 @@ def test_a_request_must_be_signed_a_moment_ago_by_its_consumer(keystone, consume
     for header in ("", "Basic abc", "OAuth odd", "OAuth", 'OAuth oauth_consumer_key=""'):
         headers = {"Authorization": header, "Requested-Project-Id": project}
         assert post(keystone, f"{PATH}/request_token", headers).status_code == 400, header
-    elsewhere = signed(keystone, f"{PATH}/access_token", consumer)
+    elsewhere = signed(keystone, f"{PATH}/access_token", consumer, callback_uri="oob")
     assert post(keystone, f"{PATH}/request_token", elsewhere | {"Requested-Project-Id": project}).status_code == 401
 
 
@@ -189,8 +195,9 @@ def test_an_access_token_needs_verifier_secret_and_consumer(keystone, consumer, 
     assert fetch(keystone, consumer, request, verifier, resource_owner_secret="x").status_code == 401
     assert fetch(keystone, consumer | {"id": "none"}, request, verifier).status_code == 401
     assert fetch(keystone, consumer, request, "").status_code == 400
+    assert fetch(keystone, consumer, request, "x").status_code == 400
     access = form(fetch(keystone, consumer, request, verifier))
     assert login(keystone, consumer, access, resource_owner_secret="x").status_code == 401
-    assert login(keystone, consumer, {"oauth_token": "none", "oauth_token_secret": "x"}).status_code == 401
+    assert login(keystone, consumer, {"oauth_token": "none", "oauth_token_secret": "x"}).status_code == 404
     keystone.cloud.clock.advance(24 * 3600 + 1)
     assert login(keystone, consumer, access).status_code == 401

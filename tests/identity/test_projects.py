@@ -94,7 +94,7 @@ def test_the_depth_is_a_setting(keystone, tree):
     settings = keystone.cloud.settings
     identity = msgspec.structs.replace(settings.identity, max_project_tree_depth=3)
     keystone.cloud.settings = msgspec.structs.replace(settings, identity=identity)
-    new = {"name": "x", "parent_id": tree["leaf"]}
+    new = {"name": "x", "domain_id": tree["domain"], "parent_id": tree["leaf"]}
     words = f"Max hierarchy depth reached for {tree['leaf']} branch."
     assert refused(keystone, "POST", "projects", project=new) == (403, words)
     assert call(keystone, "POST", "projects", project=new | {"parent_id": tree["middle"]}).status_code == 201

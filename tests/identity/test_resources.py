@@ -50,8 +50,14 @@ def test_the_life_of_a_resource(keystone, kind):
     assert keystone.client.head(f"/v3/{plural}/{made['id']}", as_=keystone.admin).status_code == 200
     changed = patch(keystone, f"{plural}/{made['id']}", **{kind: change})
     assert changed.status_code == 200, changed.text
-    assert changed.json[kind] == made | change
-    assert patch(keystone, f"{plural}/{made['id']}", **{kind: {"id": "other"}}).status_code == 400
+    shown = changed.json[kind]
+    if kind in ("project", "user"):  # in answers to changes Keystone shows the client's own attributes a second time
+        assert shown.pop("extra") == {name: value for name, value in change.items() if name in ("colour", "email")}
+    assert shown == made | change
+    # An id that isn't the right one is refused, of domains alone it is overlooked, as in Keystone.
+    other = patch(keystone, f"{plural}/{made['id']}", **{kind: {"id": "other"}})
+    assert other.status_code == (200 if kind == "domain" else 400)
+    assert get(keystone, f"{plural}/{made['id']}").json[kind]["id"] == made["id"]
     if kind == "domain":
         assert delete(keystone, f"{plural}/{made['id']}") == 403
         patch(keystone, f"{plural}/{made['id']}", domain={"enabled": False})
@@ -266,11 +272,10 @@ def test_application_credentials(keystone):
     assert answer.json["token"]["application_credential"]["restricted"] is True
     secrets = {"credential": {"type": "totp", "blob": "x", "user_id": user}}
     assert keystone.client.post("/v3/credentials", as_=token, json=secrets).status_code == 403
-    # A restricted one makes no more of its kind, and its token can't be made into a better one.
+    # A restricted one makes no more of its kind, and its token no other token.
     assert keystone.client.post(path, as_=token, json=body).status_code == 403
     again = {"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}}
-    second = keystone.client.post("/v3/auth/tokens", as_=None, json=again)
-    assert [role["name"] for role in second.json["token"]["roles"]] == ["reader"]
+    assert keystone.client.post("/v3/auth/tokens", as_=None, json=again).status_code == 403
     more = {"application_credential": {"name": "more", "roles": [{"name": "admin"}]}}
     assert keystone.client.post(path, as_=keystone.demo, json=more).status_code == 400
     assert keystone.client.post(path, as_=keystone.admin, json=body).status_code == 403

@@ -59,9 +59,10 @@ def stage(keystone: Keystone) -> Stage:
     return Stage(keystone)
 
 
-def revoke(stage: Stage) -> None:
-    headers = {"X-Subject-Token": stage.token}
-    assert stage.keystone.client.delete("/v3/auth/tokens", as_=stage.token, headers=headers).status_code == 204
+def revoke(stage: Stage, token: str = "", query: str = "") -> None:
+    headers = {"X-Subject-Token": token or stage.token}
+    answer = stage.keystone.client.delete(f"/v3/auth/tokens{query}", as_=stage.token, headers=headers)
+    assert answer.status_code == 204
 
 
 def own_password(stage: Stage) -> None:
@@ -174,10 +175,11 @@ def test_events_say_what_was_revoked(stage):
     assert answer["links"]["self"].endswith(EVENTS)
     named = [{key: event[key] for key in event if key.endswith("_id")} for event in answer["events"]]
     assert named == [
-        {"audit_id": audit}, {"user_id": stage.ann}, {"role_id": stage.roles["far"]}, {"project_id": stage.web},
+        {"audit_id": audit}, {"audit_chain_id": audit}, {"user_id": stage.ann}, {"role_id": stage.roles["far"]},
+        {"project_id": stage.web},
     ]  # fmt: skip
-    when = answer["events"][1]["revoked_at"]
-    assert when == answer["events"][1]["issued_before"] == "2026-01-01T12:00:11.000000Z"
+    when = answer["events"][2]["revoked_at"]
+    assert when == answer["events"][2]["issued_before"] == "2026-01-01T12:00:11.000000Z"
     since = (start + datetime.timedelta(seconds=5)).isoformat() + "Z"
     assert len(stage.ask("GET", f"{EVENTS}?since={since}").json["events"]) == 3
     assert stage.ask("GET", f"{EVENTS}?since=2026-01-01T13:30:00%2B01:00").json["events"] == []
@@ -193,14 +195,18 @@ def test_events_are_kept_as_long_as_a_token_could_be_used(stage):
     assert stage.ask("GET", EVENTS).json["events"] == []
 
 
-def test_a_chain_of_tokens_ends_with_its_chain_only(stage):
-    """Keystone revokes one token; those that were got with it live on."""
+@pytest.mark.parametrize(("query", "ends"), [("", True), ("?cascade=true", True), ("?cascade=false", False)])
+def test_a_token_takes_those_along_that_were_got_with_it(stage, query, ends):
     identity = {"methods": ["token"], "token": {"id": stage.token}}
     body = {"auth": {"identity": identity, "scope": stage.keystone.on("web", stage.domain)}}
-    child = stage.keystone.client.post("/v3/auth/tokens", as_=None, json=body).headers["x-subject-token"]
-    revoke(stage)
+    first, second = (
+        stage.keystone.client.post("/v3/auth/tokens", as_=None, json=body).headers["x-subject-token"] for _ in "ab"
+    )
+    revoke(stage, first)
+    assert (stage.keystone.status(first), stage.keystone.status(second), stage.seen() is None) == (401, 200, False)
+    revoke(stage, query=query)
     assert stage.seen() is None
-    assert stage.keystone.status(child) == 200
+    assert stage.keystone.status(second) == (401 if ends else 200)
 
 
 def test_pki_is_gone(keystone):

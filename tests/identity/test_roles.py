@@ -13,7 +13,7 @@ def world(keystone):
     """A domain of its own with a project tree, a user with a password and a group that they are in."""
     domain = keystone.make("domain", name="d")["id"]
     top = keystone.make("project", name="top", domain_id=domain)["id"]
-    leaf = keystone.make("project", name="leaf", parent_id=top)["id"]
+    leaf = keystone.make("project", name="leaf", domain_id=domain, parent_id=top)["id"]
     user = keystone.make("user", name="u", password="pw", domain_id=domain)["id"]
     group = keystone.make("group", name="g", domain_id=domain)["id"]
     keystone.client.put(f"/v3/groups/{group}/users/{user}", as_=keystone.admin)

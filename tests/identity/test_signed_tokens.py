@@ -113,9 +113,7 @@ def test_a_service_gets_a_token_of_the_keys_owner(keystone, demo, key, name):
     # Other services may use it for the request that was signed; here it opens nothing, and can't be exchanged.
     assert keystone.client.get(demo.path, as_=issued).status_code == 403
     again = {"auth": {"identity": {"methods": ["token"], "token": {"id": issued}}, "scope": keystone.on("demo")}}
-    exchanged = keystone.client.post("/v3/auth/tokens", as_=None, json=again)
-    if exchanged.status_code == 201:
-        assert keystone.client.get(demo.path, as_=exchanged.headers["x-subject-token"]).status_code == 403
+    assert keystone.client.post("/v3/auth/tokens", as_=None, json=again).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/v3/ec2tokens", "/v3/s3tokens"])
@@ -123,6 +121,18 @@ def test_only_services_and_admins_may_ask(keystone, key, path):
     assert ask(keystone, signed(key), keystone.demo, path).status_code == 403
     assert keystone.client.post(path, as_=None, json={"credentials": signed(key)}).status_code == 401
     assert keystone.client.get(path, as_=keystone.admin).status_code == 405
+
+
+def test_a_service_can_not_hand_such_a_token_on_to_identity(keystone, demo, key):
+    service = keystone.make("user", name="nova", password="pw")["id"]
+    project = keystone.find("projects", "service")
+    grant = f"/v3/projects/{project}/users/{service}/roles/{keystone.find('roles', 'service')}"
+    assert keystone.client.put(grant, as_=keystone.admin).status_code == 204
+    headers = {"X-Service-Token": keystone.token("nova", "pw", keystone.on("service"))}
+    issued = ask(keystone, signed(key)).headers["x-subject-token"]
+    for path in (demo.path, "/v3/auth/projects", "/v2.0/tenants", "/v3"):
+        assert keystone.client.get(path, as_=keystone.demo, headers=headers).status_code == 200, path
+        assert keystone.client.get(path, as_=issued, headers=headers).status_code == 403, path
 
 
 def test_s3_signatures(keystone, key):
@@ -195,15 +205,29 @@ def test_what_ends_a_key(keystone, demo, key, act):
 def test_a_key_is_worth_no_more_than_what_it_was_made_with(keystone, demo):
     made = demo.make(unrestricted=True, roles=[{"name": "reader"}], expires_at="2026-01-01T12:20:00Z")
     project = keystone.find("projects", "demo")
-    blob = json.dumps({"access": "a1", "secret": "s1"})
+    blob = json.dumps({"access": "a1", "secret": "s1", "app_cred_id": made["id"]})
     body = {"credential": {"type": "ec2", "blob": blob, "user_id": demo.id, "project_id": project}}
-    assert keystone.client.post("/v3/credentials", as_=demo.token(made), json=body).status_code == 201
+    assert keystone.client.post("/v3/credentials", as_=keystone.demo, json=body).status_code == 201
     answer = ask(keystone, signed({"access": "a1", "secret": "s1"}))
     assert [role["name"] for role in answer.json["token"]["roles"]] == ["reader"]
     assert answer.json["token"]["application_credential"]["id"] == made["id"]
     assert answer.json["token"]["expires_at"].startswith("2026-01-01T12:20")
     keystone.client.delete(f"{demo.path}/{made['id']}", as_=keystone.demo)
     assert ask(keystone, signed({"access": "a1", "secret": "s1"})).status_code == 404
+
+
+def test_a_key_names_only_a_trust_of_its_owner(keystone, demo):
+    """Whoever knows the id of a trust between two others gets nothing out of it."""
+    project, admin = keystone.find("projects", "demo"), keystone.find("users", "admin")
+    ann, ben = (keystone.make("user", name=name, password=name)["id"] for name in ("ann", "ben"))
+    trust = {"trustor_user_id": demo.id, "trustee_user_id": ann, "impersonation": True, "project_id": project,
+             "roles": [{"name": "member"}]}  # fmt: skip
+    made = keystone.client.post("/v3/OS-TRUST/trusts", as_=keystone.demo, json={"trust": trust}).json["trust"]
+    for access, user, status in (("a1", demo.id, 200), ("a2", ann, 401), ("a3", ben, 401), ("a4", admin, 401)):
+        blob = json.dumps({"access": access, "secret": "s1", "trust_id": made["id"]})
+        body = {"credential": {"type": "ec2", "blob": blob, "user_id": user, "project_id": project}}
+        assert keystone.client.post("/v3/credentials", as_=keystone.admin, json=body).status_code == 201
+        assert ask(keystone, signed({"access": access, "secret": "s1"})).status_code == status, access
 
 
 def test_the_rule_is_for_every_scope(keystone, key):

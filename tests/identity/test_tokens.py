@@ -82,23 +82,103 @@ def test_every_failure_is_the_same_401(keystone, name, password, scope):
     assert answer.json["error"]["message"] == "The request you have made requires authentication."
 
 
+_PW = {"methods": ["password"], "password": {"user": {"id": "f" * 32, "password": "x"}}}
+_INPUT = "Invalid input for field"
+_SCOPE = "Expecting to find system, project, domain, OS-TRUST:trust or unscoped in scope."
+
+
+def _user(**values):
+    return {"identity": {"methods": ["password"], "password": {"user": {"password": "x"} | values}}}
+
+
+def _app(**values):
+    return {"identity": {"methods": ["application_credential"], "application_credential": values}}
+
+
 @pytest.mark.parametrize(
-    "auth",
+    ("auth", "words"),
     [
-        None, [], {}, {"identity": {}}, {"identity": {"methods": []}}, {"identity": {"methods": ["password"]}},
-        {"identity": {"methods": ["password"], "password": {}}},
-        {"identity": {"methods": ["password"], "password": {"user": {"password": "x"}}}},
-        {"identity": {"methods": ["password"], "password": {"user": {"name": "a", "password": "x"}}}},
-        {"identity": {"methods": ["password"], "password": {"user": {"name": "a", "password": 5}}}},
-        {"identity": {"methods": ["password"], "password": {"user": {"id": "a", "password": "x"}}}, "scope": {}},
-        {"identity": {"methods": ["password"], "password": {"user": {"id": "a", "password": "x"}}}, "scope": 5},
-        {"identity": {"methods": ["token"], "token": {"id": 7}}},
+        (None, "Expecting to find auth in request body."),
+        ([], "[] is not of type 'object'"),
+        ({}, "'identity' is a required property"),
+        ({"identity": {}}, f"{_INPUT} 'identity': 'methods' is a required property"),
+        ({"identity": {"methods": "x"}}, f"{_INPUT} 'identity/methods': 'x' is not of type 'array'"),
+        ({"identity": {"methods": [5]}}, f"{_INPUT} 'identity/methods/0': 5 is not of type 'string'"),
+        ({"identity": {"methods": ["password"]}}, "Expecting to find password in identity."),
+        ({"identity": {"methods": ["nothing"]}}, "Expecting to find nothing in identity."),
+        ({"identity": {"methods": ["password"], "password": {}}}, "Expecting to find user in password."),
+        ({"identity": {"methods": ["token"], "token": {}}}, f"{_INPUT} 'identity/token': 'id' is a required property"),
+        ({"identity": {"methods": ["token"], "token": {"id": 7}}}, f"{_INPUT} 'identity/token/id': *** is not"),
+        (_user(), f"{_INPUT} identity/password/user: id or name must be present."),
+        (_user(id=""), "Expecting to find id or name in user."),
+        (_user(name="a"), "Expecting to find domain in user."),
+        (_user(name="a", domain={}), f"{_INPUT} identity/password/user/domain: id or name must be present."),
+        (_user(name="a", domain={"id": ""}), "Expecting to find id or name in domain."),
+        (_user(name="a", password=5), f"{_INPUT} 'identity/password/user/password': *** is not of type 'string'"),
+        (_app(secret="x"), "Expecting to find name or ID in application credential."),
+        (_app(secret="x", name="a"), "Expecting to find user in application credential."),
+        (_app(secret="x", name="a", user={"name": "b"}), "Expecting to find domain in user."),
+        ({"identity": _PW, "scope": None}, f"{_INPUT} 'scope': None is not of type 'object', 'string'"),
+        ({"identity": _PW, "scope": 5}, f"{_INPUT} 'scope': 5 is not of type 'object', 'string'"),
+        ({"identity": _PW, "scope": {}}, _SCOPE),
+        ({"identity": _PW, "scope": "all"}, _SCOPE),
+        ({"identity": _PW, "scope": {"system": {}, "domain": {"id": "x"}}}, _SCOPE),
+        ({"identity": _PW, "scope": {"system": "all"}}, f"{_INPUT} 'scope/system': 'all' is not of type 'object'"),
+        ({"identity": _PW, "scope": {"system": {"all": 1}}}, f"{_INPUT} 'scope/system/all': 1 is not"),
+        ({"identity": _PW, "scope": {"project": {}}}, f"{_INPUT} scope/project: id or name must be present."),
+        ({"identity": _PW, "scope": {"project": {"name": "x"}}}, "Expecting to find domain in project."),
+        ({"identity": _PW, "scope": {"domain": {}}}, f"{_INPUT} scope/domain: id or name must be present."),
+        ({"identity": _PW, "scope": {"OS-TRUST:trust": {}}}, "Expecting to find trust_id in trust."),
     ],
 )  # fmt: skip
-def test_malformed_requests_are_400(keystone, auth):
+def test_malformed_requests_are_400(keystone, auth, words):
     answer = keystone.client.post("/v3/auth/tokens", as_=None, json={"auth": auth})
     assert answer.status_code == 400, answer.text
-    assert answer.json["error"]["code"] == 400
+    assert answer.json["error"]["message"].startswith(words)
+    assert "www-authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("auth", "status", "words", "more"),
+    [
+        ({"identity": {"methods": []}}, 401, "The request you have made requires authentication.", None),
+        (_user(id="f" * 32, password="x"), 401, "The request you have made requires authentication.", None),
+        ({"identity": _PW | {"password": {"user": {"id": "f" * 32}}}}, 401, "The request you have made", None),
+        ({"identity": {"methods": ["no"], "no": {}}}, 401, "Attempted to authenticate with an unsup", "methods"),
+        (_app(id="x") | {"scope": {}}, 401, "Error authenticating with application credential: Application cred", ""),
+        (_app(id="f" * 32, secret="x"), 404, f"Could not find Application Credential: {'f' * 32}.", None),
+        (_app(name="x", secret="x", user={"id": "f" * 32}), 401, "The request you have made requires authentica", None),
+        ({"identity": {"methods": ["token"], "token": {"id": ""}}}, 404, "No token in the request", None),
+        ({"identity": {"methods": ["token"], "token": {"id": "no"}}}, 404, "Could not recognize Fernet token", None),
+    ],
+)  # fmt: skip
+def test_who_is_not_let_in_is_told_where_tokens_are(keystone, auth, status, words, more):
+    answer = keystone.client.post("/v3/auth/tokens", as_=None, json={"auth": auth})
+    assert (answer.status_code, answer.json["error"]["message"][: len(words)]) == (status, words)
+    challenge = 'Keystone uri="http://falconframework.org/v3"' if status == 401 else None
+    assert answer.headers.get("www-authenticate") == challenge
+    assert ("identity" in answer.json["error"]) == (more is not None)
+    if more:
+        assert "password" in answer.json["error"]["identity"][more]
+
+
+def test_the_system_is_all_of_it_whatever_is_said(keystone):
+    for system in ({}, {"all": False}, {"all": True, "more": 1}):
+        shown = keystone.login("admin", ADMIN_PASSWORD, {"system": system}).json["token"]
+        assert shown["system"] == {"all": True}
+    assert keystone.login("demo", DEMO_PASSWORD, {"system": {}}).status_code == 401
+
+
+def test_a_name_counts_before_an_id(keystone):
+    user = {"id": "none", "name": "demo", "domain": {"id": "none", "name": "Default"}, "password": DEMO_PASSWORD}
+    scope = {"project": {"id": "none", "name": "demo", "domain": {"id": "none", "name": "Default"}}}
+    answer = keystone.client.post("/v3/auth/tokens", as_=None, json=keystone.body(user, scope))
+    assert answer.json["token"]["project"]["name"] == "demo"
+
+
+def test_no_body_is_an_empty_one(keystone):
+    answer = keystone.client.post("/v3/auth/tokens", as_=None)
+    assert (answer.status_code, answer.json["error"]["message"][:22]) == (400, "Expecting to find auth")
 
 
 def test_validation_shows_the_token_and_revocation_ends_it(keystone):
@@ -146,6 +226,9 @@ def test_tokens_expire_but_services_may_finish_what_was_begun(keystone):
     plain = keystone.client.get("/v3/auth/tokens", as_=admin, headers=subject(keystone.demo))
     assert plain.status_code == 404
     late = keystone.client.get("/v3/auth/tokens?allow_expired=1", as_=admin, headers=subject(keystone.demo))
+    for word in ("false", "0", "no", "maybe", ""):
+        path = f"/v3/auth/tokens?allow_expired={word}"
+        assert keystone.client.get(path, as_=admin, headers=subject(keystone.demo)).status_code == 404, word
     assert late.status_code == 200
     assert keystone.status(keystone.demo) == 401
 

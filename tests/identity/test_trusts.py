@@ -145,7 +145,9 @@ def test_a_token_says_for_whom_it_is(delegation, impersonation):
     shown = answer.json["token"]
     assert shown["user"]["name"] == ("demo" if impersonation else "ann")
     assert shown["project"]["name"] == "demo"
-    assert [role["name"] for role in shown["roles"]] == ["reader"]
+    assert [role | {"id": ""} for role in shown["roles"]] == [
+        {"id": "", "name": "reader", "domain_id": None, "description": None, "options": {"immutable": True}}
+    ]
     assert "is_domain" not in shown
     assert shown["OS-TRUST:trust"] == {
         "id": trust["id"], "impersonation": impersonation, "trustor_user": {"id": delegation.demo},
@@ -282,6 +284,9 @@ def test_a_role_that_is_deleted_ends_the_trust(delegation):
 
 def chain(delegation, impersonation=True):
     """demo trusts ann, who hands it on to ben, who hands it on to cat."""
+    if not impersonation:
+        for name in ("ann", "ben"):
+            grant(delegation, "member", "PUT", delegation.users[name])
     first = delegation.make(impersonation=impersonation, allow_redelegation=True, expires_at=TIME)
     by_ann = delegation.token(first)
     giver = delegation.demo if impersonation else delegation.users["ann"]
@@ -303,7 +308,23 @@ def test_handing_on(delegation, impersonation):
     assert [role["name"] for role in shown["roles"]] == ["member", "reader"]
 
 
+def test_who_hands_on_in_their_own_name_must_have_the_roles(delegation):
+    token = delegation.token(delegation.make(allow_redelegation=True))
+    own = {"trustor_user_id": delegation.users["ann"]}
+    assert delegation.create("ben", token, **own).status_code == 404
+    grant(delegation, "member", "PUT", delegation.users["ann"])
+    second = delegation.make("ben", token, **own)
+    last = delegation.token(second, "ben")
+    assert delegation.keystone.status(last) == 200
+    grant(delegation, "member", "DELETE", delegation.users["ann"])
+    assert delegation.keystone.status(last) == 401
+    assert delegation.login(second, "ben").status_code == 403
+    assert delegation.keystone.status(token) == 200
+
+
 def test_what_may_not_be_handed_on(delegation):
+    for name in ("ann", "ben"):
+        grant(delegation, "member", "PUT", delegation.users[name])
     first = delegation.make(allow_redelegation=True, redelegation_count=1, expires_at=TIME, roles=[{"name": "reader"}])
     token = delegation.token(first)
     good = {"trustor_user_id": delegation.users["ann"], "roles": [{"name": "reader"}]}

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from onestack.core.db import Base
-from onestack.identity.models import User
+from onestack.identity.models import Project, ProjectTag, User
 from onestack.server import build, schema
 
 assert build.BUILDERS  # every service's models are known
@@ -61,6 +61,26 @@ def test_users_of_the_first_release_keep_their_passwords(database):
         assert (user.name, user.password_hash, user.failed_auth_count) == ("ann", "hash", 0)
         assert user.password_self_service is False
         assert user.last_active_at is None
+
+
+def test_projects_keep_description_and_tags_when_null_becomes_one(database):
+    migrate(database, "0010")
+    with database.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO identity_projects (id, domain_id, name, description, enabled, is_domain, options, extra)"
+                " VALUES ('p', 'default', 'web', 'of ann', :yes, :no, '{}', '{}')"
+            ),
+            {"yes": True, "no": False},
+        )
+        connection.execute(sa.text("INSERT INTO identity_project_tags (project_id, name) VALUES ('p', 'blue')"))
+    migrate(database, "head")
+    with database.write() as session:
+        project = session.get(Project, "p")
+        assert project is not None
+        assert (project.name, project.description) == ("web", "of ann")
+        assert list(session.scalars(sa.select(ProjectTag.name))) == ["blue"]
+        project.description = None
 
 
 def test_a_new_database_is_at_the_newest_revision_at_once(database):

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from onestack.core.errors import BadRequest, Fault, NotAcceptable
+from onestack.core.errors import BadRequest, Fault, NotAcceptable, UnsupportedMedia
 
 Version = tuple[int, int]
 
@@ -32,6 +32,7 @@ class Dialect:
     """The base: JSON errors in Keystone's form, no microversions."""
 
     max_body = 1 << 20  # bytes of a JSON body
+    no_body = b""  # what a request without a body is taken for, where a body is expected
     strict_content_type = False  # answer 415 to a body that doesn't say it is JSON
     quiet = False  # requests are logged at debug: programs of ours that ask all the time
     unauthenticated = "The request you have made requires authentication."
@@ -64,6 +65,11 @@ class Dialect:
         """A body that doesn't fit the schema: `path` is dotted ("server.name"), `message` says what is expected."""
         where = path or "body"
         return BadRequest(f"Invalid input for field/attribute {where}. {message}")
+
+    def check_media(self, media: str) -> None:
+        """Raises a Fault when a body with this media type ("": it has none) isn't read here."""
+        if self.strict_content_type and media != "application/json":
+            raise UnsupportedMedia(f"Unsupported Content-Type {media}" if media else "Unsupported Content-Type")
 
     def malformed(self) -> Fault:
         return BadRequest(

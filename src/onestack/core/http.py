@@ -27,7 +27,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import lost_race
 from onestack.core.dialect import Dialect, Version
-from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable, UnsupportedMedia
+from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable
 from onestack.core.policy import Policy, Target
 from onestack.core.routes import Route
 
@@ -39,6 +39,7 @@ _INT64 = 1 << 63
 _SENT_PATH = "onestack.sent_path"  # in the scope: the path before a service rewrote it
 _SERVICE_ROLE = "service"  # what a service token must have
 _ATTEMPTS = 5  # of a handler that loses races against others in the database
+_WITHOUT_TYPE = frozenset((204, 304))  # for these Falcon announces none
 METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
 
 
@@ -217,6 +218,12 @@ class Service:
         """Who a token is, None when it doesn't hold."""
         return self.cloud.authenticate(token)
 
+    def challenge(self, request: falcon.asgi.Request, fault: Fault) -> dict[str, str]:
+        """The headers of a 401: where tokens are to be had, for who had none."""
+        if "no_token" not in fault.extra:
+            return {}
+        return {"WWW-Authenticate": f'Keystone uri="{self.cloud.settings.url("identity")}"'}
+
     def app(self, pool: ThreadPoolExecutor) -> Any:
         """The ASGI application; handlers run in `pool`."""
         return _application(self, pool)
@@ -337,27 +344,20 @@ async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
         if size > limit:
             raise TooLarge("Request is too large.")
         chunks.append(chunk)
-    if size and service.dialect.strict_content_type:
-        media = (request.content_type or "").split(";")[0].strip().lower()
-        if media != "application/json":
-            raise UnsupportedMedia(f"Unsupported Content-Type {media}" if media else "Unsupported Content-Type")
-    return b"".join(chunks)
+    if size:
+        service.dialect.check_media((request.content_type or "").split(";")[0].strip().lower())
+    return b"".join(chunks) or service.dialect.no_body
 
 
 def _enter(req: Request, route: Route) -> None:
     """Token and, where the route allows it before the object is known, policy."""
-    cloud = req.cloud
     token = req.falcon.get_header("X-Auth-Token")
     if token:
         service_token = req.falcon.get_header("X-Service-Token")
         req._ctx = _caller_of_service(req, token, service_token) if service_token else _caller(req, token)
     if req._ctx is None:
         if not route.public:
-            raise Unauthorized(
-                req.service.dialect.unauthenticated,
-                headers={"WWW-Authenticate": f'Keystone uri="{cloud.settings.url("identity")}"'},
-                extra={"no_token": True},
-            )
+            raise Unauthorized(req.service.dialect.unauthenticated, extra={"no_token": True})
     else:
         req._ctx = msgspec.structs.replace(req._ctx, request_id=req.id, remote=req.falcon.remote_addr or "")
     for key, value in req.query:
@@ -384,7 +384,7 @@ def _caller_of_service(req: Request, token: str, service_token: str) -> Context 
     caller = cloud.authenticate(service_token.strip())
     if caller is None or _SERVICE_ROLE not in caller.roles:
         return None
-    ctx = cloud.authenticate_late(token) if req.service.accepts_late_tokens else cloud.authenticate(token)
+    ctx = cloud.authenticate_late(token) if req.service.accepts_late_tokens else req.service.authenticate(token)
     return ctx if ctx is None else msgspec.structs.replace(ctx, service=caller)
 
 
@@ -476,7 +476,7 @@ def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
         response.stream = result.stream
     elif result.body is not None:
         response.data = result.body if isinstance(result.body, bytes) else _encode(result.body)
-    elif not result.content_type:
+    elif not result.content_type and response.status not in _WITHOUT_TYPE:
         # An empty answer has no type; Falcon would announce JSON, which old clients then try to parse.
         response.content_type = ""
 
@@ -494,6 +494,8 @@ def _write_fault(
     response.status = fault.status
     response.content_type = content_type
     response.set_headers(fault.headers)
+    if fault.status == 401:
+        response.set_headers(service.challenge(request, fault))
     response.stream = None
     response.data = body
 

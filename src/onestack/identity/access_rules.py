@@ -19,7 +19,7 @@ from onestack.identity.models_access import AccessRule, UsedAccessRule
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _FIELDS: dict[str, checks.Check] = {
     "id": checks.ID,
-    "path": checks.text(0, 225, pattern="^/"),
+    "path": checks.text(0, 225, pattern=r"^/\.*"),
     "service": checks.ID,
     "method": checks.choice(*METHODS),
 }
@@ -47,19 +47,7 @@ def compiled(rows: list[AccessRule]) -> access_rules.AccessRules:
     return access_rules.AccessRules((row.service, row.method, row.path) for row in rows)
 
 
-def check(value: Any) -> str | None:
-    """The list of a request's body, for identity's table of checks."""
-    if not isinstance(value, list):
-        return "is not of type 'array'"
-    for item in value:
-        if not isinstance(item, dict):
-            return "is not valid: each item must be of type 'object'"
-        for name, given in item.items():
-            field = _FIELDS.get(name)
-            problem = field(given) if field is not None else None
-            if problem:
-                return f"is not valid: '{name}' {problem}"
-    return None
+check = checks.array(checks.members(_FIELDS))  # the list of a request's body
 
 
 def chosen(session: Session, cloud: Cloud, user_id: str, wanted: list[dict[str, Any]]) -> list[AccessRule]:
@@ -85,6 +73,9 @@ def chosen(session: Session, cloud: Cloud, user_id: str, wanted: list[dict[str, 
 
 
 def _content(item: dict[str, Any]) -> tuple[str, str, str]:
+    for name in item:
+        if name not in _FIELDS:
+            raise BadRequest(f"{name[:100]!r} is an invalid keyword argument for AccessRuleModel")
     missing = [name for name in ("service", "path", "method") if name not in item]
     if missing and "id" in item:
         raise invalid_credential(f"Could not find Access Rule: {item['id']}.")

@@ -1,16 +1,16 @@
 """From the body of `POST /v3/auth/tokens` to a new token.
 
 Every method ends in the same 401 whatever was wrong, and a user who doesn't exist costs the same time as a wrong
-password.
+password. Only an application credential that isn't there is 404: its id can't be guessed.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.errors import BadRequest, NotFound, Unauthorized
+from onestack.core.errors import NotFound, Unauthorized
 from onestack.core.http import Request
-from onestack.identity import mfa, scoping
+from onestack.identity import auth_schema, mfa, scoping
 from onestack.identity.backends import BACKEND, counting_failures
 from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.engine import engine
@@ -19,8 +19,6 @@ from onestack.identity.methods.base import Proof
 from onestack.identity.models import Project, User
 from onestack.identity.receipts import HEADER, Receipt
 from onestack.identity.tokens import Place, Token
-
-_SCOPES = ("project", "domain", "OS-TRUST:trust", "system", "unscoped")
 
 
 def authenticate(req: Request, auth: Any) -> Token | Receipt:
@@ -52,7 +50,7 @@ def _proved(proof: Proof) -> list[str]:
     if proof.parent is not None:
         methods += proof.parent.payload.methods
     receipt = proof.req.header(HEADER)
-    if receipt is not None:
+    if receipt:
         methods += proof.engine.receipts.methods(proof.session, receipt, proof.user_id)
     return list(dict.fromkeys(methods))
 
@@ -71,40 +69,32 @@ def _receipt(proof: Proof, user: User, methods: list[str], rules: list[list[str]
 
 
 def _checked(auth: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The two halves of the body, of the right types. None: no scope was named."""
-    if not isinstance(auth, dict):
+    """The two halves of the body, of the right shape. None: no scope was named."""
+    if auth is None:
         raise expecting("auth", "request body")
-    identity = auth.get("identity")
-    if not isinstance(identity, dict):
-        raise expecting("identity", "auth")
-    methods = identity.get("methods")
-    if not isinstance(methods, list) or not methods or not all(isinstance(method, str) for method in methods):
-        raise expecting("methods", "identity")
-    scope = auth.get("scope")
-    if scope == "unscoped":
-        scope = {"unscoped": {}}
-    if scope is not None and not isinstance(scope, dict):
-        raise BadRequest(f"Invalid input for field 'scope': {scope!r} is not of type 'object'")
-    if scope is not None and len(scope) != 1:
-        raise expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
-    if scope is not None and next(iter(scope)) not in _SCOPES:
-        raise expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
-    return identity, scope
+    auth_schema.check(auth)
+    identity = auth["identity"]
+    for name in identity["methods"]:
+        if not isinstance(identity.get(name), dict):
+            raise expecting(name, "identity")
+    for name in identity["methods"]:
+        if name not in METHODS:
+            raise Unauthorized(
+                "Attempted to authenticate with an unsupported method.",
+                extra={"identity": {"methods": list(METHODS)}},
+            )
+    if "scope" not in auth:
+        return identity, None
+    if "application_credential" in identity["methods"]:
+        details = "Application credentials cannot request a scope."
+        raise Unauthorized(f"Error authenticating with application credential: {details}", extra={"identity": {}})
+    return identity, scoping.checked(auth["scope"])
 
 
 def _prove(proof: Proof, identity: dict[str, Any]) -> None:
     """Every method that was named must hold, for the same user."""
     for name in dict.fromkeys(identity["methods"]):
-        method = METHODS.get(name)
-        if method is None:
-            raise Unauthorized(
-                "Attempted to authenticate with an unsupported method.",
-                extra={"identity": {"methods": list(METHODS)}},
-            )
-        data = identity.get(name)
-        if not isinstance(data, dict):
-            raise expecting(name, "identity")
-        user_id = method(proof, data)
+        user_id = METHODS[name](proof, identity[name])
         if proof.user_id and user_id != proof.user_id:
             raise unauthorized()
         proof.user_id = user_id

@@ -1,22 +1,38 @@
-"""Checks of request bodies, by a table of fields: name → what it may be. Messages are those of JSON Schema.
+"""Checks of what clients send, by a table of fields: name → what it may be. Messages are those of JSON Schema.
 
-Keystone keeps attributes that it doesn't know, so a body is a dict and not a Struct.
+Keystone keeps attributes that it doesn't know, so a body is a dict and not a Struct. It reports the first thing that is
+wrong, in the order of its schemas: the tables of fields are in that order.
 """
 
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from onestack.core.errors import BadRequest
+from onestack.core.http import Request
+from onestack.identity.dialect import invalid, invalid_of_old
 
-Check = Callable[[Any], str | None]  # None: good; else what is wrong, after the value
+
+class Problem(NamedTuple):
+    """What is wrong with a part of a value: the last name or position on the way to it, the part, and the words."""
+
+    field: str
+    value: Any
+    words: str
+    whole: bool = False  # the words don't begin with the value
+
+
+# None: good. A text: what is wrong with the value itself, to be said after it.
+Check = Callable[[Any], str | Problem | None]
 
 
 def text(minimum: int = 0, maximum: int = 65535, *, null: bool = False, blank: bool = True, pattern: str = "") -> Check:
     """A string of `minimum` to `maximum` characters; `blank=False` wants one that isn't white space."""
-    compiled = re.compile(pattern) if pattern else None
+    pattern = pattern if blank else r"[\S]+"
+    compiled = re.compile(pattern)
 
     def check(value: Any) -> str | None:
         if value is None and null:
@@ -27,20 +43,36 @@ def text(minimum: int = 0, maximum: int = 65535, *, null: bool = False, blank: b
             return "is too short" if value else "should be non-empty"
         if len(value) > maximum:
             return "is too long"
-        if not blank and not value.strip():
-            return r"does not match '[\\S]+'"
-        if compiled is not None and not compiled.search(value):
-            return f"does not match {pattern!r}"
-        return None
+        return None if compiled.search(value) else f"does not match {pattern!r}"
 
     return check
 
 
 def flag(*, null: bool = False) -> Check:
     def check(value: Any) -> str | None:
-        return None if isinstance(value, bool) or (null and value is None) else "is not of type 'boolean'"
+        if isinstance(value, bool) or (null and value is None):
+            return None
+        return "is not of type 'boolean', 'null'" if null else "is not of type 'boolean'"
 
     return check
+
+
+_WORDS_OF_FLAGS = (
+    True, "True", "TRUE", "true", False, "False", "FALSE", "false", "", "1", "0", "y", "Y", "n", "N", "on", "ON", "off",
+    "OFF", "yes", "no",
+)  # fmt: skip
+
+
+def word(value: Any) -> str | None:
+    """A truth value, or a word for one: what Keystone's schemas ask for."""
+    if value is not None and not isinstance(value, bool | str):
+        return "is not of type 'boolean', 'string', 'null'"
+    return None if value in _WORDS_OF_FLAGS else f"is not one of {list(_WORDS_OF_FLAGS)}"
+
+
+def enabled(value: Any) -> str | None:
+    """The same in a body, where Keystone fails (500) with a word for it."""
+    return word(value) or (None if isinstance(value, bool) else "is not of type 'boolean'")
 
 
 def whole(minimum: int, maximum: int, *, null: bool = False) -> Check:
@@ -50,7 +82,7 @@ def whole(minimum: int, maximum: int, *, null: bool = False) -> Check:
         if value is None and null:
             return None
         if not isinstance(value, int) or isinstance(value, bool):
-            return "is not of type 'integer'"
+            return "is not of type 'integer', 'null'" if null else "is not of type 'integer'"
         if value < minimum:
             return f"is less than the minimum of {minimum}"
         return f"is greater than the maximum of {maximum}" if value > maximum else None
@@ -59,59 +91,95 @@ def whole(minimum: int, maximum: int, *, null: bool = False) -> Check:
 
 
 def choice(*allowed: str) -> Check:
-    return lambda value: None if value in allowed and isinstance(value, str) else f"is not one of {list(allowed)}"
+    def check(value: Any) -> str | None:
+        if not isinstance(value, str):
+            return "is not of type 'string'"
+        return None if value in allowed else f"is not one of {list(allowed)}"
+
+    return check
 
 
-def resource_options(value: Any) -> str | None:
-    """`{"immutable": true}` is all that there is for projects, domains and roles."""
-    if not isinstance(value, dict):
-        return "is not of type 'object'"
-    if set(value) - {"immutable"}:
-        return "has unknown options: only 'immutable' is known"
-    flagged = value.get("immutable")
-    return (
-        None if flagged is None or isinstance(flagged, bool) else "is not valid: 'immutable' is not of type 'boolean'"
-    )
+def array(
+    item: Check, minimum: int = 0, maximum: int | None = None, *, unique: bool = False, null: bool = False
+) -> Check:
+    """A list whose elements `item` finds good."""
+
+    def check(value: Any) -> str | Problem | None:
+        if value is None and null:
+            return None
+        if not isinstance(value, list):
+            return "is not of type 'array', 'null'" if null else "is not of type 'array'"
+        for position, element in enumerate(value):
+            problem = _inside(item, str(position), element)
+            if problem is not None:
+                return problem
+        if len(value) < minimum:
+            return "should be non-empty"
+        if maximum is not None and len(value) > maximum:
+            return "is too long"
+        if unique and len({repr(element) for element in value}) < len(value):
+            return "has non-unique elements"
+        return None
+
+    return check
 
 
-_TAG = re.compile(r"^[^,/]*$")
+def members(
+    fields: Mapping[str, Check], required: Iterable[str] = (), *, closed: bool = False, least: int = 0
+) -> Check:
+    """An object; `closed`: nothing but `fields` may be in it; `least`: as many must be there."""
+    needed = tuple(required)
+
+    def check(value: Any) -> str | Problem | None:
+        if not isinstance(value, dict):
+            return "is not of type 'object'"
+        for name, item in fields.items():
+            problem = _inside(item, name, value[name]) if name in value else None
+            if problem is not None:
+                return problem
+        missing = [name for name in needed if name not in value]
+        if missing:
+            return Problem("", value, f"'{missing[0]}' is a required property", whole=True)
+        if len(value) < least:
+            return "should be non-empty"
+        unknown = [name for name in value if name not in fields] if closed else []
+        return Problem("", value, _unexpected(unknown), whole=True) if unknown else None
+
+    return check
 
 
-def tags(value: Any) -> str | None:
-    """At most 80 different strings of 1 to 255 characters, without comma and slash."""
-    if not isinstance(value, list):
-        return "is not of type 'array'"
-    if len(value) > 80:
-        return "is too long"
-    for tag in value:
-        if not isinstance(tag, str) or not 1 <= len(tag) <= 255 or not _TAG.match(tag):
-            return "does not match '^[^,/]*$'"
-    return "has non-unique elements" if len(set(value)) != len(value) else None
+def _inside(check: Check, name: str, value: Any) -> Problem | None:
+    """What is wrong with a part called `name`."""
+    problem = check(value)
+    if isinstance(problem, str):
+        return Problem(name, value, problem)
+    return problem._replace(field=problem.field or name) if problem is not None else None
 
+
+def uuid_like(value: Any) -> str | None:
+    """A UUID in any of its spellings."""
+    if not isinstance(value, str):
+        return "is not of type 'string'"
+    try:
+        uuid.UUID(value)
+    except ValueError:
+        return "is not a 'uuid'"
+    return None
+
+
+TAG = text(1, 255, pattern=r"^[^,/]*$")
+tags = array(TAG, maximum=80, unique=True)
+# All that there is for projects, domains and roles.
+resource_options = members({"immutable": flag(null=True)}, closed=True)
 
 NAME = text(1, 255, blank=False)
 SHORT_NAME = text(1, 64, blank=False)
 ID = text(1, 64, pattern=r"^[a-zA-Z0-9-]+$")
 ID_OR_NULL = text(1, 64, null=True, pattern=r"^[a-zA-Z0-9-]+$")
 DESCRIPTION = text(null=True)
+SHORT_DESCRIPTION = text(maximum=255, null=True)
+REGION = text(1, 255, null=True)
 URL = text(0, 225, pattern=r"^[a-zA-Z0-9+.-]+:.+")
-
-
-_SECRETS = frozenset(("password", "original_password", "secret", "blob"))
-_MOST_SHOWN = 1000  # characters of a value
-
-
-def invalid(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
-    """Keystone's words for a value that doesn't fit; `whole`: the problem doesn't begin with the value. Secrets are not
-    repeated, which Keystone does."""
-    if field in _SECRETS:
-        shown = quoted = "***"
-    else:
-        if isinstance(value, dict):
-            value = {name: "***" if name in _SECRETS else item for name, item in value.items()}
-        shown, quoted = _cut(str(value), _MOST_SHOWN), _cut(repr(value), _MOST_SHOWN)
-    words = problem if whole else f"{quoted} {problem}"
-    return BadRequest(f"Invalid input for field/attribute {field}. Value: {shown}. {words}")
 
 
 def member(body: dict[str, Any], key: str) -> dict[str, Any]:
@@ -125,31 +193,60 @@ def member(body: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def checked(
-    body: dict[str, Any], key: str, fields: Mapping[str, Check], required: Iterable[str] = (), *, change: bool = False
+    body: dict[str, Any],
+    key: str,
+    fields: Mapping[str, Check],
+    required: Iterable[str] = (),
+    *,
+    change: bool = False,
+    closed: bool = False,
+    alone: bool = False,
 ) -> dict[str, Any]:
-    """The member `key` of a body, every known field of it checked. `change`: a PATCH, which must not be empty."""
+    """The member `key` of a body, every known field of it checked. `change`: a PATCH, which must not be empty;
+    `closed`: no attributes of the client's own; `alone`: nothing stands beside it in the body."""
     value = dict(member(body, key))
-    for name in required:
-        if name not in value:
-            raise invalid(key, value, f"'{name}' is a required property", whole=True)
-    if change and not value:
-        raise invalid(key, value, "should be non-empty")
-    for name, item in value.items():
-        check = fields.get(name)
-        problem = check(item) if check is not None else None
-        if problem:
-            raise invalid(name, item, problem)
-        if len(name) > 255:
-            raise BadRequest(f"Invalid input for field '{name[:32]}': the name is too long")
+    _raise(_inside(members(fields, required, closed=closed, least=1 if change else 0), key, value))
+    if alone:
+        only(body, (key,))
     return value
+
+
+def checked_as_of_old(value: Any, check: Check) -> None:
+    """For the few resources whose refusals are still in older words."""
+    problem = check(value)
+    if isinstance(problem, str):
+        raise invalid_of_old("", value, problem)
+    if problem is not None:
+        raise invalid_of_old(problem.field, problem.value, problem.words, whole=problem.whole)
+
+
+def query(req: Request, fields: Mapping[str, Check], *, closed: bool = False) -> None:
+    """Checks the parameters of a list; of those given twice the first counts, as in Keystone."""
+    given: dict[str, str] = {}
+    for name, value in req.query:
+        given.setdefault(name, value)
+    for name, check in fields.items():
+        if name in given:
+            _raise(_inside(check, name, given[name]))
+    if closed:
+        only(given, fields)
+
+
+def whole_body(body: dict[str, Any], fields: Mapping[str, Check]) -> None:
+    """A body that has its fields in itself."""
+    problem = members(fields)(body)
+    _raise(problem if isinstance(problem, Problem) else None)
+    only(body, fields)
+
+
+def _raise(problem: Problem | None) -> None:
+    if problem is not None:
+        raise invalid(problem.field, problem.value, problem.words, whole=problem.whole)
 
 
 def refuse_others(value: dict[str, Any], key: str, known: Iterable[str]) -> None:
     """For the few resources that take no attributes of the client's own."""
-    for name in value:
-        if name not in known:
-            problem = f"Additional properties are not allowed ({_shown(name)} was unexpected)"
-            raise invalid(key, value, problem, whole=True)
+    only(value, known, key)
 
 
 def split(value: dict[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -166,55 +263,31 @@ def normalized(value: dict[str, Any]) -> dict[str, Any]:
 
 def same_id(value: dict[str, Any], key: str) -> None:
     """A PATCH may carry the id, but only the right one."""
-    if "id" in value and value["id"] != key:
+    if value.get("id") is not None and value["id"] != key:
         raise BadRequest("Cannot change ID")
 
 
-def _shown(value: Any) -> str:
-    return _cut(repr(value), 100)
-
-
-def _cut(shown: str, most: int) -> str:
-    return shown if len(shown) <= most else shown[: most - 3] + "..."
-
-
-def integer(minimum: int, maximum: int) -> Check:
-    def check(value: Any) -> str | None:
-        if not isinstance(value, int) or isinstance(value, bool):
-            return "is not of type 'integer'"
-        if value < minimum:
-            return f"is less than the minimum of {minimum}"
-        return f"is greater than the maximum of {maximum}" if value > maximum else None
-
-    return check
-
-
 def only(value: Mapping[str, Any], known: Iterable[str], path: str = "") -> None:
-    """Refuse what isn't known, where Keystone doesn't keep attributes of the client's own."""
-    unknown = [name for name in value if name not in set(known)]
+    """Refuse what isn't known, where Keystone doesn't keep attributes of the client's own. `path`: what `value` is a
+    member of; none: it is the body itself."""
+    names = set(known)
+    unknown = [name for name in value if name not in names]
     if unknown:
-        names = ", ".join(_shown(name) for name in unknown[:5])
-        words = f"Additional properties are not allowed ({names} {'was' if len(unknown) == 1 else 'were'} unexpected)"
-        raise BadRequest(f"Invalid input for field '{path}': {words}" if path else words)
+        words = _unexpected(unknown)
+        raise invalid(path, value, words, whole=True) if path else BadRequest(words)
+
+
+def _unexpected(names: list[str]) -> str:
+    shown = ", ".join(repr(name[:100]) for name in sorted(names)[:5])
+    return f"Additional properties are not allowed ({shown} {'was' if len(names) == 1 else 'were'} unexpected)"
 
 
 def checked_list(
     body: dict[str, Any], key: str, fields: Mapping[str, Check], required: Iterable[str] = ()
 ) -> list[dict[str, Any]]:
     """The member `key` of a body, a list of at least one object that has nothing but `fields`."""
-    only(body, (key,))
     if key not in body:
         raise BadRequest(f"'{key}' is a required property")
-    values = body[key]
-    if not isinstance(values, list):
-        raise invalid(key, values, "is not of type 'array'")
-    if not values:
-        raise invalid(key, values, "should be non-empty")
-    found = []
-    for position, value in enumerate(values):
-        path = f"{key}/{position}"
-        if not isinstance(value, dict):
-            raise BadRequest(f"Invalid input for field '{path}': {_shown(value)} is not of type 'object'")
-        found.append(checked({path: value}, path, fields, required))
-        only(value, fields, path)
-    return found
+    _raise(_inside(array(members(fields, required, closed=True), 1), key, body[key]))
+    only(body, (key,))
+    return list(body[key])

@@ -18,17 +18,73 @@ class IdentityDialect(Dialect):
         return {"x-openstack-request-id": request_id, "Vary": "X-Auth-Token"}
 
     def error(self, fault: Fault) -> dict[str, Any]:
-        """What the methods of authentication have to say besides stands in `identity`."""
+        """What the methods of authentication have to say besides stands in `identity`. A method that isn't allowed is
+        refused by what Keystone is built on, in its form."""
+        if fault.status == 405:
+            return {"message": fault.message}
         body = super().error(fault)
         if "identity" in fault.extra:
             body["error"]["identity"] = fault.extra["identity"]
         return body
 
+    no_body = b"{}"
+
     def invalid(self, path: str, message: str, value: Any = None) -> Fault:
-        return BadRequest(f"Invalid input for field '{path.replace('.', '/')}': {message}" if path else message)
+        return invalid(path.rpartition(".")[2], value, message, whole=True) if path else BadRequest(message)
+
+    def check_media(self, media: str) -> None:
+        if media not in ("", "application/json") and not (media.startswith("application/") and media.endswith("+json")):
+            raise expecting("application/json", "Content-Type header")
 
     def malformed(self) -> Fault:
         return BadRequest(f"Expecting to find valid JSON in request body. {_CLIENT_ERROR}")
+
+
+_SECRETS = frozenset(("password", "original_password", "adminPass", "secret", "blob", "passcode"))
+_HIDDEN = "***"
+_MOST_SHOWN = 1000  # characters of a value
+
+
+def invalid(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
+    """A value that doesn't fit; `whole`: the problem doesn't begin with the value. Secrets are not repeated, which
+    Keystone does."""
+    shown, quoted = _shown(field, value)
+    words = problem if whole else f"{quoted} {problem}"
+    return BadRequest(f"Invalid input for field/attribute {field}. Value: {shown}. {words}")
+
+
+def invalid_of_old(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
+    """The same in the words of the few resources that Keystone still checks as it did; without the schema and the
+    value that it says after them. No field: it is the object itself."""
+    words = problem if whole else f"{_shown(field, value)[1]} {problem}"
+    return BadRequest(f"Invalid input for field '{field}': {words}" if field else words)
+
+
+def _shown(field: str, value: Any) -> tuple[str, str]:
+    """A value as text and as it is written in JSON's words."""
+    if field in _SECRETS:
+        return _HIDDEN, _HIDDEN
+    value = _masked(value)
+    return _cut(str(value)), _cut(repr(value))
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _HIDDEN if name in _SECRETS else _masked(item) for name, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value
+
+
+def _cut(shown: str) -> str:
+    return shown if len(shown) <= _MOST_SHOWN else shown[: _MOST_SHOWN - 3] + "..."
+
+
+def check_length(column: str, value: str | None, most: int) -> None:
+    """Raises BadRequest, in the words for what a schema lets through and no column holds."""
+    if value is not None and len(value) > most:
+        raise BadRequest(
+            f"String length exceeded. The length of string '{_cut(value)}' exceeds the limit of column "
+            f"{column}(CHAR({most}))."
+        )
 
 
 def wrong(message: str) -> BadRequest:

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hmac
 from typing import cast
 
+import falcon.asgi
+
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
+from onestack.core.errors import Fault
 from onestack.core.http import Request, Service
+from onestack.identity import payloads
+from onestack.identity.dialect import forbidden
 from onestack.identity.keys import KeyRepository
 from onestack.identity.receipts import Receipts
 from onestack.identity.tokens import Tokens
@@ -39,7 +44,15 @@ class IdentityService(Service):
         secret = self.cloud.settings.identity.admin_token
         if secret and hmac.compare_digest(token.encode(), secret.encode()):
             return Context(user_id="", by_admin_token=True)
-        return super().authenticate(token)
+        caller = super().authenticate(token)
+        if caller is not None and payloads.SIGNED in caller.methods:
+            # Whoever shows a signed request to a service mustn't get more out of it than that one request.
+            raise forbidden()
+        return caller
+
+    def challenge(self, request: falcon.asgi.Request, fault: Fault) -> dict[str, str]:
+        """Whoever is refused has come to where tokens are."""
+        return {"WWW-Authenticate": f'Keystone uri="{request.scheme}://{request.netloc}/v3"'}
 
 
 def engine(req: Request) -> Engine:

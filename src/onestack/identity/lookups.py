@@ -1,4 +1,4 @@
-"""Users, projects and domains as the body of an authentication names them: by id, or by name and domain."""
+"""Users, projects and domains as the body of an authentication names them: by name and domain, else by id."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from onestack.identity.models import NO_DOMAIN, Project, User
 
 
 def find_user(session: Session, given: dict[str, Any]) -> User | None:
-    """The user that `{"id"}` or `{"name", "domain"}` names, of an enabled domain."""
-    if isinstance(given.get("id"), str):
-        user = BACKEND.user(session, given["id"])
-    elif isinstance(given.get("name"), str):
+    """The user that `{"name", "domain"}` or `{"id"}` names, of an enabled domain."""
+    user = None
+    name = _text(given, "name")
+    if name:
         domain = find_domain(session, given, "user")
-        user = BACKEND.user_by_name(session, given["name"], domain.id) if domain is not None else None
+        if domain is None and not any(_text(given["domain"], key) for key in ("id", "name")):
+            raise expecting("id or name", "domain")
+        user = BACKEND.user_by_name(session, name, domain.id) if domain is not None else None
+    elif _text(given, "id"):
+        user = BACKEND.user(session, given["id"])
     else:
         raise expecting("id or name", "user")
     if user is None:
@@ -28,14 +32,14 @@ def find_user(session: Session, given: dict[str, Any]) -> User | None:
 
 
 def find_project(session: Session, given: dict[str, Any]) -> Project | None:
-    if isinstance(given.get("id"), str):
-        return session.get(Project, given["id"])
-    if not isinstance(given.get("name"), str):
-        raise expecting("id or name", "project")
+    name = _text(given, "name")
+    if not name:
+        project = session.get(Project, _text(given, "id"))
+        return project if project is not None and not project.is_domain else None
     domain = find_domain(session, given, "project")
     if domain is None:
         return None
-    query = sa.select(Project).where(Project.name == given["name"], Project.domain_id == domain.id)
+    query = sa.select(Project).where(Project.name == name, Project.domain_id == domain.id)
     return session.scalars(query).first()
 
 
@@ -45,10 +49,16 @@ def find_domain(session: Session, given: dict[str, Any], target: str) -> Project
     if not isinstance(domain, dict):
         raise expecting("domain", target)
     query = sa.select(Project).where(Project.is_domain.is_(True))
-    if isinstance(domain.get("id"), str):
+    name = _text(domain, "name")
+    if name:
+        query = query.where(Project.name == name, Project.domain_id == NO_DOMAIN)
+    elif _text(domain, "id"):
         query = query.where(Project.id == domain["id"])
-    elif isinstance(domain.get("name"), str):
-        query = query.where(Project.name == domain["name"], Project.domain_id == NO_DOMAIN)
     else:
-        raise expecting("id or name", "domain")
+        return None
     return session.scalars(query).first()
+
+
+def _text(given: dict[str, Any], name: str) -> str:
+    value = given.get(name)
+    return value if isinstance(value, str) else ""

@@ -27,7 +27,7 @@ class Project(Base):
     domain_id: Mapped[str] = mapped_column(sa.String(64), default=NO_DOMAIN)
     parent_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
     name: Mapped[str] = mapped_column(sa.String(64))
-    description: Mapped[str] = mapped_column(sa.Text, default="")
+    description: Mapped[str | None] = mapped_column(sa.Text)
     enabled: Mapped[bool] = mapped_column(default=True)
     is_domain: Mapped[bool] = mapped_column(default=False)
     options: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
@@ -80,7 +80,7 @@ class Group(Base):
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     domain_id: Mapped[str] = mapped_column(sa.String(64))
     name: Mapped[str] = mapped_column(sa.String(64))
-    description: Mapped[str] = mapped_column(sa.Text, default="")
+    description: Mapped[str | None] = mapped_column(sa.Text)
     extra: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
 
 

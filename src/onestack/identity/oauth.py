@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REQUEST_TOKEN_LIFETIME = datetime.timedelta(hours=8)
 ACCESS_TOKEN_LIFETIME = datetime.timedelta(days=1)
 _VERIFIER = string.ascii_letters + string.digits
+_VERIFIER_LENGTH = 8
 
 
 def get_consumer(session: Session, consumer_id: str) -> Consumer:
@@ -55,7 +56,11 @@ def new_secret() -> str:
 
 def new_verifier() -> str:
     """What the user carries to the consumer, perhaps by hand."""
-    return "".join(secrets.choice(_VERIFIER) for _ in range(8))
+    return "".join(secrets.choice(_VERIFIER) for _ in range(_VERIFIER_LENGTH))
+
+
+def could_be_verifier(text: str) -> bool:
+    return len(text) == _VERIFIER_LENGTH and all(char in _VERIFIER for char in text)
 
 
 def hashed(verifier: str) -> str:
@@ -76,8 +81,8 @@ def take(session: Session, row: RequestToken) -> None:
 def signer(req: Request, engine: Engine, session: Session) -> AccessToken:
     """The access token that a request was signed with. Raises Unauthorized when it doesn't hold."""
     given = oauth_signatures.parameters(req, "oauth_token", "oauth_consumer_key")
-    row = session.get(AccessToken, given["oauth_token"])
-    if row is None or row.consumer_id != given["oauth_consumer_key"] or row.expires_at < req.cloud.clock.now():
+    row = get_access_token(session, given["oauth_token"])
+    if row.consumer_id != given["oauth_consumer_key"] or row.expires_at < req.cloud.clock.now():
         raise unauthorized()
     consumer = get_consumer(session, row.consumer_id)
     oauth_signatures.check(

@@ -10,6 +10,7 @@ from typing import Any
 
 from oauthlib.oauth1.rfc5849 import signature
 
+from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity.dialect import expecting, unauthorized
 
@@ -18,6 +19,7 @@ _METHODS = {
     "HMAC-SHA256": signature.verify_hmac_sha256,
     "HMAC-SHA512": signature.verify_hmac_sha512,
 }
+_MANDATORY = ("consumer_key", "nonce", "timestamp", "signature_method", "signature")
 _VALID_FOR = 600  # seconds
 _UTC = datetime.UTC
 
@@ -46,6 +48,18 @@ def parameters(req: Request, *wanted: str) -> dict[str, str]:
         if not found.get(name):
             raise expecting(name, "request")
     return found
+
+
+def check_form(given: dict[str, str]) -> None:
+    """Raises BadRequest for what isn't a signed request at all, where tokens of OAuth are asked for."""
+    if not all(given.get(f"oauth_{name}") for name in _MANDATORY):
+        raise malformed("Missing mandatory OAuth parameters.")
+    if len(given["oauth_timestamp"]) != 10:
+        raise malformed("Invalid timestamp size")
+
+
+def malformed(words: str) -> BadRequest:
+    return BadRequest(f"Validation failed with errors: invalid_request, detail message is: {words}.")
 
 
 def check(req: Request, given: dict[str, str], consumer_secret: str, token_secret: str = "") -> None:

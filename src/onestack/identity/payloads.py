@@ -14,12 +14,15 @@ import base64
 import binascii
 import datetime
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
 SIGNED = "ec2credential"  # a request that was signed with an EC2 key
 METHODS = ("external", "password", "token", "oauth1", "mapped", "application_credential", "totp", SIGNED)
+# Those by which somebody proves who they are. The others are handed out, for a part of what their owner may do.
+_PRIMARY = frozenset(("external", "password", "token", "mapped", "totp"))
 
 # Version → the ids that tokens of this kind have; the numbers are Keystone's.
 _LAYOUTS: dict[int, tuple[str, ...]] = {
@@ -52,6 +55,12 @@ class Payload(msgspec.Struct, kw_only=True, frozen=True):
     trust_id: str | None = None
     access_token_id: str | None = None
     application_credential_id: str | None = None
+
+
+def is_delegated(methods: Collection[str]) -> bool:
+    """Whether something that was handed out was among the `methods` of a token. One that nobody thought of is taken for
+    such a thing, and so is a token without any."""
+    return not methods or not _PRIMARY.issuperset(methods)
 
 
 def new_audit_id(id_hex: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from onestack.core.context import Context
 from onestack.core.policy import Policy, Target
-from onestack.identity import payloads, policies_catalog, policies_credentials, policies_oauth, policies_trusts
+from onestack.identity import policies_catalog, policies_credentials, policies_oauth, policies_trusts
 from onestack.identity.dialect import forbidden
 
 _SYSTEM_READER = "(role:reader and system_scope:all)"
@@ -197,8 +197,5 @@ class IdentityPolicy(Policy):
         return context.scope in allowed_scopes(rule) and super().allows(rule, context, target)
 
     def authorize(self, rule: str, context: Context, target: Target) -> None:
-        if payloads.SIGNED in context.methods:
-            # Whoever shows a signed request to a service mustn't get more out of it than that one request.
-            raise forbidden()
         if not self.allows(rule, context, target):
             raise forbidden(rule)

@@ -21,7 +21,7 @@ POLICIES = {
 }
 # Everybody may end their own tokens, whatever they are for.
 DOMAIN_POLICIES = {
-    "identity:revoke_user_tokens": "rule:admin_required or user_id:%(target.user.id)s",
+    "identity:revoke_tokens_for_user": "rule:admin_or_owner",
 }
 # A trust is made for a project, with a token of one.
 PROJECT_ONLY = frozenset({"identity:create_trust"})

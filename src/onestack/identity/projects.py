@@ -37,19 +37,17 @@ def check_immutable(row: Project | Role, noun: str, verb: str, known: Mapping[st
     raise Forbidden(f"Unable to {verb} immutable {noun} resource: `{row.id}. {words}")
 
 
-def place(
-    session: Session, max_depth: int, domain_id: str | None, parent_id: str | None, default_domain: str
-) -> tuple[str, str]:
+def place(session: Session, max_depth: int, domain_id: str, parent_id: str | None) -> tuple[str, str]:
     """(domain id, parent id) of a new project from what the client gave. Raises BadRequest or Forbidden."""
     if parent_id is None:
-        domain = _domain(session, domain_id or default_domain)
+        domain = _domain(session, domain_id)
         _check_branch(session, domain, max_depth)
         return domain.id, domain.id
     parent = session.get(Project, parent_id)
     if parent is None:
         raise BadRequest(not_found("project", parent_id).message)
     home = parent.id if parent.is_domain else parent.domain_id
-    if domain_id is not None and domain_id != home:
+    if domain_id != home:
         _domain(session, domain_id)
         if parent.is_domain:
             raise BadRequest(

@@ -18,6 +18,6 @@ ROUTES = [
     Route("GET", _TRUST + "/roles", trusts.list_roles, "identity:list_roles_for_trust", target=_OBJECT),
     Route("GET", _TRUST + "/roles/{role_id}", trusts.show_role, "identity:get_role_for_trust", target=_OBJECT),
     Route("GET", "/v3/OS-REVOKE/events", revocations.index, "identity:list_revoke_events"),
-    Route("DELETE", _OF_USER, revocations.of_user, "identity:revoke_user_tokens", status=204, target=_OBJECT),
+    Route("DELETE", _OF_USER, revocations.of_user, "identity:revoke_tokens_for_user", status=204, target=_OBJECT),
     Route("GET", "/v3/auth/tokens/OS-PKI/revoked", revocations.revoked_pki, public=True),
 ]

@@ -8,13 +8,29 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest, Unauthorized
 from onestack.identity import assignments, payloads, trusts
 from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.lookups import find_domain, find_project
 from onestack.identity.methods.base import Proof
 from onestack.identity.models import Project, User
 from onestack.identity.payloads import Payload
+
+_KINDS = ("system", "unscoped", "project", "domain", "OS-TRUST:trust")
+
+
+def checked(scope: Any) -> dict[str, Any]:
+    """The one kind of scope that was named, with what it says. Raises BadRequest."""
+    given: dict[str, Any] = {"unscoped": {}} if scope == "unscoped" else scope if isinstance(scope, dict) else {}
+    named = [kind for kind in _KINDS if kind in given]
+    if len(named) != 1:
+        raise expecting("system, project, domain, OS-TRUST:trust or unscoped", "scope")
+    found = {named[0]: given[named[0]]}
+    project, trust = found.get("project"), found.get("OS-TRUST:trust")
+    if project is not None and project.get("name") and "domain" not in project:
+        raise expecting("domain", "project")
+    if trust is not None and not trust.get("id"):
+        raise expecting("trust_id", "trust")
+    return found
 
 
 def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
@@ -36,20 +52,13 @@ def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
 
 def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime | None]:
     """The ids that the payload gets, and until when they may be used (None: as long as any token)."""
-    parent, credential, granted = proof.parent, proof.credential, proof.access_token
+    credential, granted = proof.credential, proof.access_token
     if granted is not None:
         # Whatever scope was asked for: the user let the consumer have this one.
         return {"project_id": granted.project_id, "access_token_id": granted.id}, granted.expires_at
     if credential is not None:
-        if proof.scope is not None:
-            details = "Application credentials cannot request a scope."
-            raise Unauthorized(f"Error authenticating with application credential: {details}", extra={"identity": {}})
         ids: dict[str, Any] = {"project_id": credential.project_id, "application_credential_id": credential.id}
         return ids, credential.expires_at
-    if parent is not None and parent.payload.application_credential_id is not None:
-        own = parent.payload
-        ids = {"project_id": own.project_id, "application_credential_id": own.application_credential_id}
-        return ids, None
     if proof.scope is None:
         return _default_scope(proof.session, user), None
     if "OS-TRUST:trust" in proof.scope:
@@ -57,14 +66,9 @@ def _target(proof: Proof, user: User) -> tuple[dict[str, Any], datetime.datetime
     return _named_scope(proof.session, proof.scope), None
 
 
-def _trust_scope(proof: Proof, given: Any) -> tuple[dict[str, Any], datetime.datetime | None]:
+def _trust_scope(proof: Proof, given: dict[str, Any]) -> tuple[dict[str, Any], datetime.datetime | None]:
     """A use of the trust is taken when nothing else stands in the way."""
-    if not isinstance(given, dict):
-        raise _not_an_object("OS-TRUST:trust", given)
-    trust_id = given.get("id")
-    if not isinstance(trust_id, str):
-        raise expecting("trust_id", "trust")
-    trust = trusts.find(proof.session, proof.cloud.clock.now(), trust_id)
+    trust = trusts.find(proof.session, proof.cloud.clock.now(), given["id"])
     if trust is None:
         raise unauthorized()
     if trust.remaining_uses is not None:
@@ -88,8 +92,6 @@ def _named_scope(session: Session, scope: dict[str, Any]) -> dict[str, Any]:
     kind, given = next(iter(scope.items()))
     if kind == "unscoped":
         return {}
-    if not isinstance(given, dict):
-        raise _not_an_object(kind, given)
     if kind == "project":
         project = find_project(session, given)
         if project is None:
@@ -100,10 +102,4 @@ def _named_scope(session: Session, scope: dict[str, Any]) -> dict[str, Any]:
         if domain is None:
             raise unauthorized()
         return {"domain_id": domain.id}
-    if given.get("all") is not True:
-        raise expecting("all", "system")
-    return {"system": True}
-
-
-def _not_an_object(kind: str, given: Any) -> BadRequest:
-    return BadRequest(f"Invalid input for field 'scope/{kind}': {given!r} is not of type 'object'")
+    return {"system": True}  # there is only one: whatever is said about it, Keystone takes it for all of it

@@ -32,7 +32,7 @@ def tags(session: Session, project_id: str) -> list[str]:
 
 def set_tags(session: Session, project_id: str, names: Iterable[str]) -> list[str]:
     """The tags as they are now."""
-    wanted = sorted({name.strip() for name in names})
+    wanted = sorted(set(names))
     session.execute(sa.delete(ProjectTag).where(ProjectTag.project_id == project_id))
     if wanted:
         session.execute(sa.insert(ProjectTag), [{"project_id": project_id, "name": name} for name in wanted])

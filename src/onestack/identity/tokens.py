@@ -171,12 +171,13 @@ class Tokens:
 
     def decode(self, text: str) -> Payload:
         """Raises NotFound when it isn't a token that was made here."""
-        if not text or len(text) > _MAX_TOKEN or not text.isascii():
-            raise invalid()
+        signed = "." in text
         try:
-            return self._formats["jws" if "." in text else "fernet"].open(text)
+            if not text or len(text) > _MAX_TOKEN or not text.isascii():
+                raise ValueError("not a token")
+            return self._formats["jws" if signed else "fernet"].open(text)
         except ValueError:
-            raise invalid() from None
+            raise (invalid() if signed else NotFound("Could not recognize Fernet token")) from None
 
     def load(self, session: Session, text: str, payload: Payload) -> Token:
         """What the tables say about a token now. Raises NotFound when it doesn't hold, Forbidden when its trust

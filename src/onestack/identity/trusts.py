@@ -1,7 +1,7 @@
 """Trusts: when one holds, what it is worth, how it may be handed on, and what ends it.
 
 A trust is checked anew each time it is used: everybody in the chain from the first trustor must still be enabled, and
-the first trustor must still have every role that it names. Source: Identity API v3, OS-TRUST.
+the first trustor, and its own, must still have every role that it names. Source: Identity API v3, OS-TRUST.
 """
 
 from __future__ import annotations
@@ -88,10 +88,12 @@ def check_link(parent: Trust, child: Trust, maximum: int) -> None:
 
 
 def roles(session: Session, links: list[Trust], project: Project) -> list[RoleRef]:
-    """What a token for the trust `links[0]` may do. Raises Forbidden when the first trustor lost any of it."""
+    """What a token for the trust `links[0]` may do. Raises Forbidden when the first trustor, or who handed it on, lost
+    any of it."""
     named = assignments.closure(links[0].role_ids, assignments.implications(session))
-    if not named <= assignments.role_ids_on_project(session, links[-1].trustor_user_id, project):
-        raise forbidden()
+    for user_id in {links[0].trustor_user_id, links[-1].trustor_user_id}:
+        if not named <= assignments.role_ids_on_project(session, user_id, project):
+            raise forbidden()
     return assignments.effective_roles(session, links[0].role_ids)
 
 

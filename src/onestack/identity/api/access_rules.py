@@ -49,7 +49,7 @@ def delete(req: Request, user_id: str, access_rule_id: str) -> None:
 
 def _authorize(req: Request, session: Session, user_id: str) -> None:
     req.authorize(target(user=session.get(User, user_id)))
-    delegation.refuse_trusts(req)
+    delegation.refuse_for_applications(req)
 
 
 def _load(req: Request, session: Session, user_id: str, access_rule_id: str) -> AccessRule:

@@ -13,7 +13,7 @@ from onestack.core.http import Request
 from onestack.identity import oauth, tokens
 from onestack.identity.api import delegation
 from onestack.identity.api.common import collection, link
-from onestack.identity.dialect import forbidden, not_found, unauthorized
+from onestack.identity.dialect import not_found, unauthorized
 from onestack.identity.models import Role
 from onestack.identity.models_oauth import AccessToken
 
@@ -41,21 +41,21 @@ def render_role(req: Request, row: Role) -> dict[str, Any]:
 
 
 def index(req: Request, user_id: str) -> dict[str, Any]:
-    _refuse_delegated(req)
+    delegation.refuse_for_oauth(req)
     with req.cloud.db.read() as session:
         rows = session.scalars(sa.select(AccessToken).where(AccessToken.user_id == user_id).order_by(AccessToken.id))
         return collection(req, "access_tokens", [render_access_token(req, row) for row in rows])
 
 
 def show(req: Request, user_id: str, access_token_id: str) -> dict[str, Any]:
-    _refuse_delegated(req)
+    delegation.refuse_for_oauth(req)
     with req.cloud.db.read() as session:
         return {"access_token": render_access_token(req, _get(session, user_id, access_token_id))}
 
 
 def delete(req: Request, user_id: str, access_token_id: str) -> None:
     """Tokens that were got with it end as well."""
-    _refuse_delegated(req)
+    delegation.refuse_for_oauth(req)
     with req.cloud.db.write() as session:
         row = oauth.get_access_token(session, access_token_id)
         if row.user_id != user_id:
@@ -87,8 +87,3 @@ def _get(session: Session, user_id: str, access_token_id: str) -> AccessToken:
     if row.user_id != user_id:
         raise NotFound("Access token not found")
     return row
-
-
-def _refuse_delegated(req: Request) -> None:
-    if delegation.is_delegated(req):
-        raise forbidden()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import secrets
 from collections.abc import Sequence
 from typing import Any
@@ -11,26 +10,16 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.clock import micros
-from onestack.core.errors import BadRequest, Forbidden, NotFound
+from onestack.core.errors import Forbidden
 from onestack.core.http import Request
-from onestack.identity import access_rules, assignments, checks, passwords, tokens
+from onestack.identity import access_rules, assignments, checks, expiry, given_roles, passwords, tokens
 from onestack.identity.api import delegation
 from onestack.identity.api.common import collection, filters, link, store
-from onestack.identity.dialect import duplicate, invalid_credential, not_found, wrong
+from onestack.identity.dialect import duplicate, invalid_credential, not_found
 from onestack.identity.models import ApplicationCredential, Role
 from onestack.identity.models_access import AccessRule, UsedAccessRule
 
 _NOUN = "Application Credential"
-
-
-def _roles(value: Any) -> str | None:
-    if not isinstance(value, list):
-        return "is not of type 'array'"
-    good = all(
-        isinstance(item, dict) and len(item) == 1 and isinstance(item.get("id", item.get("name")), str)
-        for item in value
-    )  # fmt: skip
-    return None if good else "is not valid: each item needs an id or a name, and nothing else"
 
 
 FIELDS: dict[str, checks.Check] = {
@@ -41,7 +30,7 @@ FIELDS: dict[str, checks.Check] = {
     "expires_at": checks.text(null=True),
     "project_id": checks.text(),
     "system": checks.text(null=True),
-    "roles": _roles,
+    "roles": given_roles.check,
     "unrestricted": checks.flag(null=True),
     "access_rules": access_rules.check,
 }
@@ -88,7 +77,7 @@ def _render_role(role: Role) -> dict[str, Any]:
 
 def index(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"user_id": user_id})
-    delegation.refuse_trusts(req)
+    delegation.refuse_for_applications(req)
     conditions = filters(req, {"name": ApplicationCredential.name})
     query = (
         sa.select(ApplicationCredential)
@@ -107,15 +96,14 @@ def show(req: Request, user_id: str, credential_id: str) -> dict[str, Any]:
 
 
 def create(req: Request, user_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "application_credential", FIELDS, ("name",), closed=True, alone=True)
     req.authorize({"user_id": user_id})
-    delegation.refuse_trusts(req)
-    delegation.refuse_restricted(req, "application credentials")
-    value = checks.checked(req.body, "application_credential", FIELDS, ("name",))
-    checks.refuse_others(value, "application_credential", FIELDS)
+    delegation.refuse_for_applications(req)
+    delegation.refuse_restricted(req)
     if req.ctx.project_id is None:
         raise Forbidden("An application credential is made with a token for the project that it is for.")
     secret = value.get("secret") or secrets.token_urlsafe(64)
-    expires_at = _expiry(req, value.get("expires_at"))
+    expires_at = expiry.parse(req.cloud, value.get("expires_at") or None)
     hashed = passwords.hash_password(secret)
     with req.cloud.db.write() as session:
         row = ApplicationCredential(
@@ -135,7 +123,7 @@ def create(req: Request, user_id: str) -> dict[str, Any]:
 def delete(req: Request, user_id: str, credential_id: str) -> None:
     with req.cloud.db.write() as session:
         row = _load(req, session, user_id, credential_id)
-        delegation.refuse_restricted(req, "application credentials")
+        delegation.refuse_restricted(req)
         session.delete(row)
         tokens.changed(session)
 
@@ -144,7 +132,7 @@ def _load(req: Request, session: Session, user_id: str, credential_id: str) -> A
     """The owner is that of the credential, whatever user the URL names; without one, the URL's user may know that."""
     row = session.get(ApplicationCredential, credential_id)
     req.authorize({"user_id": row.user_id if row is not None else user_id})
-    delegation.refuse_trusts(req)
+    delegation.refuse_for_applications(req)
     if row is None:
         raise not_found(_NOUN, credential_id)
     return row
@@ -156,35 +144,9 @@ def _chosen_roles(req: Request, session: Session, wanted: list[dict[str, str]]) 
     mine = [role.id for role in req.ctx.token_data.roles]
     if not wanted:
         return mine
-    named = [item["id"] if "id" in item else role_of_name(session, item["name"]) for item in wanted]
+    named = given_roles.ids(session, wanted)
     closure = assignments.closure(named, assignments.implications(session))
     if not closure <= set(mine):
         raise invalid_credential("Cannot create an application credential with unassigned role")
     # Those that were asked for come first.
     return list(dict.fromkeys([*named, *(role_id for role_id in mine if role_id in closure)]))
-
-
-def role_of_name(session: Session, name: str) -> str:
-    found = list(session.scalars(sa.select(Role.id).where(Role.name == name).limit(2)))
-    if not found:
-        raise NotFound(f"Role {name} is not defined")
-    if len(found) > 1:
-        raise BadRequest(
-            f"There are multiple role entities named '{name}'. Please use ID instead of names to resolve the ambiguity."
-        )
-    return found[0]
-
-
-def _expiry(req: Request, text: str | None) -> datetime.datetime | None:
-    """The time is in UTC, whether or not it ends in Z."""
-    if not text:
-        return None
-    try:
-        when = datetime.datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
-        raise wrong("Timestamp not in expected format.") from None
-    if when.tzinfo is not None:
-        when = when.astimezone(datetime.UTC).replace(tzinfo=None)
-    if when <= req.cloud.clock.now():
-        raise wrong("The 'expires_at' must not be before now.")
-    return when

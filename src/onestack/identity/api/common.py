@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import IntegrityError
@@ -40,9 +40,14 @@ def collection(req: Request, key: str, items: list[Any], following: str | None =
 
 
 def is_true(req: Request, name: str) -> bool:
-    """A bare `?effective` counts as true, only `0` and `false` as false."""
+    """A bare `?effective` counts as true, only `0` as false."""
     value = req.get(name)
-    return value is not None and value.strip().lower() not in ("0", "false", "no", "off", "f", "n")
+    return value is not None and value != "0"
+
+
+def _is_yes(word: str) -> bool:
+    """The value of a filter on a flag: whatever isn't a word for no is a yes."""
+    return word.strip().lower() not in ("0", "false", "no", "off", "f", "n")
 
 
 def parse_filters(req: Request, names: Iterable[str], flags: tuple[str, ...] = ("enabled",)) -> tuple[Filter, ...]:
@@ -52,10 +57,10 @@ def parse_filters(req: Request, names: Iterable[str], flags: tuple[str, ...] = (
         name, _, how = key.partition("__")
         if name not in names:
             continue
-        if name in flags:
-            found.append(Filter(name, is_true(req, key)))
-        elif not how:
-            found.append(Filter(name, value))
+        if key == name or how == "equals":
+            found.append(Filter(name, _is_yes(value) if name in flags else value))
+        elif name in flags:
+            continue
         elif how.removeprefix("i") in listing.TEXT_COMPARISONS and value:
             found.append(Filter(name, value, how.removeprefix("i"), how.startswith("i")))
     return tuple(found)
@@ -67,13 +72,16 @@ def filters(req: Request, columns: Mapping[str, Any], flags: tuple[str, ...] = (
 
 
 def selection(req: Request, names: Iterable[str]) -> Selection:
-    return Selection(parse_filters(req, names), req.get("marker"), page_limit(req))
+    return Selection(parse_filters(req, names), req.get("marker") or None, page_limit(req))
 
 
 def page_limit(req: Request) -> int | None:
     """What the client or else the operator asked for. None: everything."""
-    limit = req.get_int("limit", minimum=1)
-    return req.cloud.settings.identity.list_limit if limit is None else min(limit, _LONGEST_PAGE)
+    text = req.get("limit") or ""
+    if text.isascii() and text.isdigit() and len(text) > 9:  # more than fits a column counts as a long page
+        return _LONGEST_PAGE
+    limit = req.get_int("limit") if text else None
+    return min(limit, _LONGEST_PAGE) if limit else req.cloud.settings.identity.list_limit
 
 
 def select(req: Request, rows: Iterable[Item], attributes: Mapping[str, str]) -> list[Item]:
@@ -82,22 +90,22 @@ def select(req: Request, rows: Iterable[Item], attributes: Mapping[str, str]) ->
     for key, value in req.query:
         name, _, how = key.partition("__")
         attribute = attributes.get(name)
-        compare = _TESTS.get(how.removeprefix("i"))
-        if attribute is None or compare is None or (how and not value):
+        compare = _TESTS.get("equals" if key == name else how.removeprefix("i"))
+        if attribute is None or compare is None:
             continue
-        ignore = how.startswith("i")
-        wanted = value.lower() if ignore else value
-        found = [row for row in found if compare(_text(getattr(row, attribute), ignore), wanted)]
+        lower = how.startswith("i")
+        found = [row for row in found if _fits(compare, getattr(row, attribute), value, lower)]
     return found
 
 
-def _text(value: Any, lower: bool) -> str:
-    text = value if isinstance(value, str) else ""
-    return text.lower() if lower else text
+def _fits(compare: Callable[[str, str], bool], held: Any, wanted: str, lower: bool) -> bool:
+    if not isinstance(held, str):
+        return False
+    return compare(held.lower(), wanted.lower()) if lower else compare(held, wanted)
 
 
 _TESTS: dict[str, Callable[[str, str], bool]] = {
-    "": str.__eq__,
+    "equals": str.__eq__,
     "contains": str.__contains__,
     "startswith": str.startswith,
     "endswith": str.endswith,
@@ -108,7 +116,16 @@ def page(
     req: Request, session: Session, model: type[Row], conditions: list[Any], order: str = "name"
 ) -> tuple[list[Row], str | None]:
     """Rows in order, and the marker of the next page when the list was cut."""
-    return listing.page(session, model, conditions, req.get("marker"), page_limit(req), order)
+    return listing.page(session, model, conditions, req.get("marker") or None, page_limit(req), order)
+
+
+def window(req: Request, rows: Sequence[Item]) -> tuple[list[Item], str | None]:
+    """One page of what was read whole, and the marker of the next one. A marker that isn't there is none."""
+    ids = [row.id for row in rows]  # type: ignore[attr-defined]
+    marker, limit = req.get("marker"), page_limit(req)
+    start = ids.index(marker) + 1 if marker in ids else 0
+    end = len(ids) if limit is None else start + limit
+    return list(rows[start:end]), ids[end - 1] if end < len(ids) else None
 
 
 def find(session: Session, model: type[Row], key: str) -> Row | None:

@@ -14,16 +14,17 @@ from onestack.core.http import Request
 from onestack.identity import checks
 from onestack.identity.api import delegation
 from onestack.identity.api.common import collection, filters, link, load, store
-from onestack.identity.dialect import conflict, expecting
+from onestack.identity.dialect import check_length, conflict, expecting, invalid
 from onestack.identity.engine import engine
 from onestack.identity.models import Credential
 
 FIELDS: dict[str, checks.Check] = {
-    "type": checks.text(0, 255),
     "blob": checks.text(),
-    "user_id": checks.text(0, 64),
-    "project_id": checks.text(0, 64, null=True),
+    "project_id": checks.text(null=True),
+    "type": checks.text(),
+    "user_id": checks.text(),
 }
+_CHANGES = {"blob": FIELDS["blob"]}
 # What says, in an EC2 key's blob, which token it was made with. It limits the key, so it stays as it is.
 _ORIGINS = ("trust_id", "app_cred_id", "access_token_id", "access_id")
 
@@ -48,16 +49,6 @@ def id_of_access(access: str) -> str:
     return hashlib.sha256(access.encode()).hexdigest()
 
 
-def origin(req: Request) -> dict[str, str]:
-    """What an EC2 key remembers of the delegated token that it is made with."""
-    found = {
-        "trust_id": req.ctx.trust_id,
-        "app_cred_id": delegation.application_credential_id(req),
-        "access_token_id": delegation.access_token_id(req),
-    }
-    return {name: value for name, value in found.items() if value is not None}
-
-
 def index(req: Request) -> dict[str, Any]:
     req.authorize({} if req.ctx.system else {"target.credential.user_id": req.ctx.user_id})
     conditions = filters(req, {"user_id": Credential.user_id, "type": Credential.type})
@@ -65,7 +56,7 @@ def index(req: Request) -> dict[str, Any]:
     if not req.allows("identity:get_credential", {}):
         conditions.append(Credential.user_id == req.ctx.user_id)
     if delegation.is_delegated(req):
-        conditions.append(Credential.project_id == req.ctx.project_id)
+        conditions.append(sa.false())
     with req.cloud.db.read() as session:
         rows = list(session.scalars(sa.select(Credential).where(*conditions).order_by(Credential.id)))
     return collection(req, "credentials", [render_credential(req, row) for row in rows])
@@ -78,17 +69,17 @@ def show(req: Request, credential_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     value = checks.checked(req.body, "credential", FIELDS, ("blob", "type", "user_id"))
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(checks.normalized(value), FIELDS)
+    if known["type"] == "ec2" and "project_id" not in known:
+        raise invalid("credential", value, "'project_id' is a required property", whole=True)
     req.authorize({"target.credential.user_id": known["user_id"]})
+    delegation.refuse_for_credentials(req)
+    for column, most in (("type", 255), ("user_id", 64), ("project_id", 64)):
+        check_length(column, known.get(column), most)
     project_id = known.get("project_id")
     key, blob = req.cloud.ids.hex(), known["blob"]
     if known["type"].lower() == "ec2":
-        if "project_id" not in known:
-            raise BadRequest("'project_id' is a required property")
-        delegation.refuse_restricted(req, "credentials")
-        content = _key(blob) | origin(req)
-        key, blob = id_of_access(content["access"]), blob if not origin(req) else msgspec.json.encode(content).decode()
-    delegation.check_project(req, project_id)
+        key = id_of_access(_key(blob)["access"])
     row = Credential(
         id=key, user_id=known["user_id"], project_id=project_id, type=known["type"], extra=extra,
         encrypted_blob=engine(req).seal(blob),
@@ -99,24 +90,14 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, credential_id: str) -> dict[str, Any]:
+    """Of a credential only the secret itself changes."""
+    value = checks.checked(req.body, "credential", _CHANGES, ("blob",))
+    checks.refuse_others(value, "credential", _CHANGES)
     with req.cloud.db.write() as session:
         row = _load(req, session, credential_id)
-        value = checks.checked(req.body, "credential", FIELDS, change=True)
-        checks.same_id(value, credential_id)
-        known, extra = checks.split(value, FIELDS)
-        if "blob" in known:
-            _check_blob(row, opened(req, row), known["blob"])
-        row.type = known.get("type", row.type)
-        row.project_id = known.get("project_id", row.project_id)
-        row.user_id = known.get("user_id", row.user_id)
-        # It may only be given away by whoever may also make one for the other.
-        req.authorize({"target.credential.user_id": row.user_id})
-        delegation.check_project(req, row.project_id)
-        if row.type.lower() == "ec2" and row.project_id is None:
-            raise expecting("project_id", "credential")
-        if "blob" in known:
-            row.encrypted_blob = engine(req).seal(known["blob"])
-        row.extra = row.extra | extra
+        if row.type.lower() == "ec2":
+            _check_origin(_key(opened(req, row)), _key(value["blob"]))
+        row.encrypted_blob = engine(req).seal(value["blob"])
         return {"credential": render_credential(req, row)}
 
 
@@ -127,7 +108,7 @@ def delete(req: Request, credential_id: str) -> None:
 
 def _load(req: Request, session: Session, credential_id: str) -> Credential:
     row = load(req, session, Credential, credential_id, "credential")
-    delegation.check_project(req, row.project_id)
+    delegation.refuse_for_credentials(req)
     return row
 
 
@@ -142,24 +123,6 @@ def _key(blob: str) -> dict[str, Any]:
     if not isinstance(content.get("access"), str):
         raise expecting("access", "credential")
     return content
-
-
-def _check_blob(row: Credential, old: str, new: str) -> None:
-    """An EC2 key stays one, whatever type it is given in between: what limits it can't be taken away."""
-    if row.type.lower() == "ec2":
-        _check_origin(_key(old), _key(new))
-        return
-    content = _object(old)
-    if id_of_access(str(content.get("access"))) == row.id:
-        _check_origin(content, _object(new))
-
-
-def _object(blob: str) -> dict[str, Any]:
-    try:
-        content = msgspec.json.decode(blob)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _check_origin(old: dict[str, Any], new: dict[str, Any]) -> None:

@@ -26,15 +26,16 @@ from onestack.identity.models import NO_DOMAIN, Project
 from onestack.identity.projects import check_immutable, check_name
 from onestack.identity.tags import set_tags, tags, tags_of
 
-FIELDS: dict[str, checks.Check] = {
+_CHANGEABLE: dict[str, checks.Check] = {
+    "description": checks.SHORT_DESCRIPTION,
+    "enabled": checks.enabled,
     "name": checks.SHORT_NAME,
-    "description": checks.DESCRIPTION,
-    "enabled": checks.flag(),
-    "tags": checks.tags,
     "options": checks.resource_options,
-    "explicit_domain_id": checks.ID,
+    "tags": checks.tags,
 }
-_KNOWN = (*FIELDS, "is_domain", "parent_id", "domain_id")
+FIELDS = {"explicit_domain_id": checks.ID} | _CHANGEABLE
+QUERY: dict[str, checks.Check] = {"enabled": checks.word, "name": checks.SHORT_NAME}
+_KNOWN = (*_CHANGEABLE, "is_domain", "parent_id", "domain_id", "extra")
 
 
 def render_domain(req: Request, row: Project, tags: list[str]) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def render_domains(req: Request, session: Session, rows: list[Project]) -> list[
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     own = req.ctx.domain_id
     req.authorize({"target.domain.id": own} if own else {})
     conditions = [Project.is_domain.is_(True), *filters(req, {"name": Project.name, "enabled": Project.enabled})]
@@ -76,15 +78,15 @@ def show(req: Request, domain_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "domain", FIELDS, ("name",)))
+    value = checks.normalized(checks.checked(req.body, "domain", FIELDS, ("name",), alone=True))
     check_name(req.cloud.settings, value["name"], domain=True)
     known, extra = checks.split(value, _KNOWN)
-    explicit = known.get("explicit_domain_id")
+    explicit = extra.pop("explicit_domain_id", None)
     if explicit is not None and not re.fullmatch("[0-9a-f]{32}", explicit):
         raise BadRequest("Domain ID does not conform to required UUID format.")
     row = Project(
         id=explicit or req.cloud.ids.hex(), domain_id=NO_DOMAIN, parent_id=None,
-        name=known["name"].strip(), description=known.get("description") or "", enabled=known.get("enabled", True),
+        name=known["name"].strip(), description=known.get("description", ""), enabled=known.get("enabled", True),
         is_domain=True, options=merged_options(None, known), extra=extra,
     )  # fmt: skip
     with req.cloud.db.write() as session:
@@ -93,11 +95,10 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, domain_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "domain", _CHANGEABLE, change=True, alone=True)
     with req.cloud.db.write() as session:
         row = get_domain(session, domain_id)  # whether there is one is no secret, as in Keystone
         req.authorize(target(domain=row))
-        value = checks.checked(req.body, "domain", FIELDS, change=True)
-        checks.same_id(value, domain_id)
         change_domain(req, session, row, value)
         if "tags" in value:
             set_tags(session, row.id, value["tags"])
@@ -114,7 +115,7 @@ def change_domain(req: Request, session: Session, row: Project, value: dict[str,
             raise Forbidden("Cannot disable the default domain: every account of the cloud itself is in it.")
         tokens.revoke(session, req.cloud, domain_id=row.id)
     row.name = known.get("name", row.name).strip()
-    row.description = known.get("description", row.description) or ""
+    row.description = known.get("description", row.description)
     row.enabled = known.get("enabled", row.enabled)
     row.options = merged_options(row, known)
     row.extra = row.extra | extra

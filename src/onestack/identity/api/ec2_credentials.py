@@ -9,15 +9,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity.api import credentials, delegation
 from onestack.identity.api.common import collection, get_project, get_user, link, store, target
 from onestack.identity.dialect import conflict, not_found, unauthorized
 from onestack.identity.engine import engine
 from onestack.identity.models import Credential
-
-_NOUN = "EC2 credential"
 
 
 def render_ec2(req: Request, row: Credential) -> dict[str, Any]:
@@ -34,9 +31,8 @@ def render_ec2(req: Request, row: Credential) -> dict[str, Any]:
 
 def index(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"user_id": user_id})
+    delegation.refuse_for_credentials(req)
     conditions = [Credential.user_id == user_id, Credential.type == "ec2"]
-    if delegation.is_delegated(req):
-        conditions.append(Credential.project_id == req.ctx.project_id)
     with req.cloud.db.read() as session:
         get_user(session, user_id)
         rows = session.scalars(sa.select(Credential).where(*conditions).order_by(Credential.id))
@@ -50,16 +46,15 @@ def show(req: Request, user_id: str, access: str) -> dict[str, Any]:
 
 def create(req: Request, user_id: str) -> dict[str, Any]:
     req.authorize({"target.credential.user_id": user_id})
-    delegation.refuse_restricted(req, "application credentials")
     project_id = req.body.get("tenant_id")
-    if not isinstance(project_id, str):
-        raise BadRequest("'tenant_id' is a required property")
     access, secret = req.cloud.ids.hex(), secrets.token_hex(16)
-    blob: dict[str, Any] = {"access": access, "secret": secret, "trust_id": None} | credentials.origin(req)
+    blob: dict[str, Any] = {"access": access, "secret": secret, "trust_id": None}
     with req.cloud.db.write() as session:
         get_user(session, user_id)
+        if not isinstance(project_id, str):
+            raise not_found("project", project_id)
         get_project(session, project_id)
-        delegation.check_project(req, project_id, _NOUN)
+        delegation.refuse_for_credentials(req)
         row = Credential(
             id=credentials.id_of_access(access), user_id=user_id, project_id=project_id, type="ec2",
             encrypted_blob=engine(req).seal(msgspec.json.encode(blob).decode()), extra={},
@@ -82,5 +77,5 @@ def _load(req: Request, session: Session, user_id: str, access: str) -> Credenti
     get_user(session, user_id)
     if row.type != "ec2":
         raise unauthorized()
-    delegation.check_project(req, row.project_id, _NOUN)
+    delegation.refuse_for_credentials(req)
     return row

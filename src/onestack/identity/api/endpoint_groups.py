@@ -20,16 +20,6 @@ from onestack.identity.models_catalog import EndpointGroup, ProjectEndpointGroup
 _NOUN = "Endpoint Group"
 
 
-def _filters(value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "is not of type 'object'"
-    for name, check in _FILTERS.items():
-        problem = check(value[name]) if name in value else None
-        if problem:
-            return f"is not valid: '{name}' {problem}"
-    return None
-
-
 _FILTERS: dict[str, checks.Check] = {
     "interface": checks.choice("admin", "internal", "public"),
     "service_id": checks.text(),
@@ -37,9 +27,9 @@ _FILTERS: dict[str, checks.Check] = {
     "enabled": checks.flag(),
 }
 FIELDS: dict[str, checks.Check] = {
-    "name": checks.NAME,
     "description": checks.DESCRIPTION,
-    "filters": _filters,
+    "filters": checks.members(_FILTERS),
+    "name": checks.NAME,
 }
 
 
@@ -54,6 +44,7 @@ def render_endpoint_group(req: Request, row: EndpointGroup) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, {"name": checks.NAME}, closed=True)
     query = sa.select(EndpointGroup).where(*filters(req, {"name": EndpointGroup.name}))
     with req.cloud.db.read() as session:
         rows = session.scalars(query.order_by(EndpointGroup.name, EndpointGroup.id))
@@ -66,8 +57,8 @@ def show(req: Request, endpoint_group_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "endpoint_group", FIELDS, ("name", "filters"))
-    checks.only(value, FIELDS, "endpoint_group")
+    required = ("name", "filters")
+    value = checks.checked(req.body, "endpoint_group", FIELDS, required, closed=True, alone=True)
     if not value["filters"]:
         raise BadRequest("filters field is required and cannot be empty")
     _check_filters(value)
@@ -80,8 +71,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, endpoint_group_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "endpoint_group", FIELDS, change=True)
-    checks.only(value, FIELDS, "endpoint_group")
+    value = checks.checked(req.body, "endpoint_group", FIELDS, change=True, closed=True, alone=True)
     _check_filters(value)
     with req.cloud.db.write() as session:
         row = get(session, EndpointGroup, endpoint_group_id, _NOUN)
@@ -146,7 +136,7 @@ def add_project(req: Request, endpoint_group_id: str, project_id: str) -> None:
         get_project(session, project_id)
         get(session, EndpointGroup, endpoint_group_id, _NOUN)
         row = ProjectEndpointGroup(endpoint_group_id=endpoint_group_id, project_id=project_id)
-        store(session, row, conflict("project_endpoint_group", "Duplicate Entry"))
+        store(session, row, conflict("project_endpoint_group", "Duplicate entry"))
         tokens.changed(session)
 
 

@@ -9,19 +9,24 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, tokens
-from onestack.identity.api.common import collection, get, link, select
+from onestack.identity.api.common import collection, get, link, select, window
 from onestack.identity.catalog import EndpointRow
-from onestack.identity.dialect import expecting, not_found
+from onestack.identity.dialect import check_length, expecting, not_found
 from onestack.identity.models import Endpoint, Region
 
 FIELDS: dict[str, checks.Check] = {
-    "service_id": checks.ID,
-    "interface": checks.choice("admin", "internal", "public"),
-    "region_id": checks.text(0, 255, null=True),
-    "region": checks.text(0, 255, null=True),
-    "url": checks.URL,
     "enabled": checks.flag(),
+    "interface": checks.choice("admin", "internal", "public"),
+    "region_id": checks.text(null=True),
+    "region": checks.text(null=True),
+    "service_id": checks.text(),
+    "url": checks.URL,
+    "name": checks.text(),
+    "description": checks.DESCRIPTION,
 }
+_KNOWN = ("enabled", "interface", "region_id", "region", "service_id", "url")
+QUERY: dict[str, checks.Check] = {"interface": FIELDS["interface"]}
+# Older clients say `region`, which Keystone doesn't know any more.
 _FILTERS = {"interface": "interface", "service_id": "service_id", "region_id": "region_id", "region": "region_id"}
 
 
@@ -39,9 +44,11 @@ def render_endpoint(req: Request, row: EndpointRow | Endpoint) -> dict[str, Any]
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     with req.cloud.db.read() as session:
-        rows = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
-    return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
+        found = select(req, catalog.endpoints(session, req.cloud.settings), _FILTERS)
+    rows, following = window(req, found)
+    return collection(req, "endpoints", [render_endpoint(req, row) for row in rows], following)
 
 
 def show(req: Request, endpoint_id: str) -> dict[str, Any]:
@@ -50,8 +57,11 @@ def show(req: Request, endpoint_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "endpoint", FIELDS, ("service_id", "interface", "url"))
-    known, extra = checks.split(value, FIELDS)
+    required = ("interface", "service_id", "url")
+    value = checks.normalized(
+        checks.checked(req.body, "endpoint", FIELDS | {"id": checks.text()}, required, alone=True)
+    )
+    known, extra = checks.split(value, _KNOWN)
     check_url(known["url"])
     with req.cloud.db.write() as session:
         check_service(session, known["service_id"])
@@ -66,9 +76,9 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, endpoint_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "endpoint", FIELDS, change=True)
+    value = checks.checked(req.body, "endpoint", FIELDS, change=True, alone=True)
     checks.same_id(value, endpoint_id)
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(value, _KNOWN)
     with req.cloud.db.write() as session:
         row = changeable(req, session, endpoint_id)
         if "service_id" in known:
@@ -102,7 +112,8 @@ def _region(session: Session, known: dict[str, Any]) -> str | None:
         return str(region_id)
     name = known.get("region")
     if name is not None and session.get(Region, name) is None:
-        session.add(Region(id=name))
+        check_length("id", name, 255)
+        session.add(Region(id=name, description=""))
     return name
 
 

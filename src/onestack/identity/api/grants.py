@@ -106,13 +106,15 @@ class Grants:
         self, req: Request, session: Session, actor_id: str, target_id: str, role_id: str = "", *, gone: bool = False
     ) -> tuple[Role | None, Project | None]:
         """Role and target of the URL, which must exist; the caller must be allowed. `gone`: the actor need not."""
+        place = None
+        if self.target_type == "domain" and not self.inherited:
+            place = get_domain(session, target_id)
         role = get_role(session, role_id) if role_id else None
         actor: User | Group | None
         if gone:
             actor = BACKEND.user(session, actor_id) if self.actor_type == "user" else BACKEND.group(session, actor_id)
         else:
             actor = get_user(session, actor_id) if self.actor_type == "user" else get_group(session, actor_id)
-        place = None
         if self.target_type == "project":
             place = get_project(session, target_id)
         elif self.target_type == "domain":

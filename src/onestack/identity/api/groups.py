@@ -20,13 +20,15 @@ from onestack.identity.api.common import (
     target,
 )
 from onestack.identity.backends import BACKEND
-from onestack.identity.dialect import not_found
+from onestack.identity.dialect import check_length, not_found
 from onestack.identity.models import Group
 
-FIELDS: dict[str, checks.Check] = {
-    "name": checks.SHORT_NAME,
-    "description": checks.DESCRIPTION,
+_CHANGEABLE: dict[str, checks.Check] = {"description": checks.DESCRIPTION, "name": checks.NAME}
+FIELDS = {"domain_id": checks.ID} | _CHANGEABLE
+QUERY: dict[str, checks.Check] = {
     "domain_id": checks.ID,
+    "name": checks.NAME,
+    "sort_dir": checks.choice("asc", "desc"),
 }
 
 
@@ -41,6 +43,7 @@ def render_group(req: Request, row: Group) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     own = req.ctx.domain_id
     req.authorize({"target.group.domain_id": own} if own else {})
     chosen = selection(req, ("domain_id", "name"))
@@ -55,30 +58,32 @@ def show(req: Request, group_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "group", FIELDS, ("name",)))
+    value = checks.normalized(checks.checked(req.body, "group", FIELDS, ("name",), alone=True))
     req.authorize(target(group=value))
     known, extra = checks.split(value, FIELDS)
     domain_id = home_domain(req, known.get("domain_id"))
+    check_length("name", known["name"], 64)
     with req.cloud.db.write() as session:
         get_domain(session, domain_id)
         row = Group(
             id=req.cloud.ids.hex(), domain_id=domain_id, name=known["name"].strip(),
-            description=known.get("description") or "", extra=extra,
+            description=known.get("description", ""), extra=extra,
         )  # fmt: skip
         BACKEND.save_group(session, row)
         return {"group": render_group(req, row)}
 
 
 def update(req: Request, group_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "group", _CHANGEABLE, change=True, alone=True)
     with req.cloud.db.write() as session:
         row = load(req, session, Group, group_id, "group")
-        value = checks.checked(req.body, "group", FIELDS, change=True)
         checks.same_id(value, group_id)
         known, extra = checks.split(value, FIELDS)
         if "domain_id" in known and known["domain_id"] != row.domain_id:
             raise BadRequest("Cannot change Domain ID")
+        check_length("name", known.get("name"), 64)
         row.name = known.get("name", row.name).strip()
-        row.description = known.get("description", row.description) or ""
+        row.description = known.get("description", row.description)
         row.extra = row.extra | extra
         BACKEND.save_group(session, row)
         return {"group": render_group(req, row)}
@@ -119,10 +124,10 @@ def _pair(req: Request, session: Session, group_id: str, user_id: str) -> None:
     """Both must be there, and the caller must be allowed to touch this pair."""
     group, user = BACKEND.group(session, group_id), BACKEND.user(session, user_id)
     req.authorize(target(group=group, user=user))
-    if user is None:
-        raise not_found("user", user_id)
     if group is None:
         raise not_found("group", group_id)
+    if user is None:
+        raise not_found("user", user_id)
 
 
 def _not_in_group(user_id: str, group_id: str) -> NotFound:

@@ -7,25 +7,34 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest, Forbidden
+from onestack.core.errors import Forbidden
 from onestack.core.http import Request
 from onestack.identity import checks, limits
-from onestack.identity.api.common import collection, filters, link, store
+from onestack.identity.api.common import collection, filters, link, store, window
 from onestack.identity.dialect import conflict
 from onestack.identity.models import Project
 from onestack.identity.models_limits import NONE, Limit, RegisteredLimit
 
 _CHANGEABLE: dict[str, checks.Check] = {
-    "resource_limit": checks.integer(-1, 0x7FFFFFFF),
-    "description": checks.DESCRIPTION,
+    "resource_limit": checks.whole(-1, 0x7FFFFFFF),
+    "description": checks.SHORT_DESCRIPTION,
 }
-FIELDS: dict[str, checks.Check] = _CHANGEABLE | {
-    "service_id": checks.ID,
-    "region_id": checks.text(1, 255, null=True),
-    "resource_name": checks.NAME,
+FIELDS: dict[str, checks.Check] = {
     "project_id": checks.ID_OR_NULL,
     "domain_id": checks.ID_OR_NULL,
+    "resource_name": checks.NAME,
+    "region_id": checks.REGION,
+    "service_id": checks.uuid_like,
+} | _CHANGEABLE
+QUERY: dict[str, checks.Check] = {
+    "service_id": checks.uuid_like,
+    "region_id": checks.REGION,
+    "resource_name": checks.NAME,
+    "project_id": checks.ID,
+    "domain_id": checks.ID,
 }
+_REQUIRED = ["service_id", "resource_name", "resource_limit"]
+_OWNERS = [{"required": [*_REQUIRED, owner]} for owner in ("project_id", "domain_id")]
 _COLUMNS = {
     "service_id": RegisteredLimit.service_id,
     "region_id": RegisteredLimit.region_id,
@@ -55,10 +64,13 @@ def model(req: Request) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     query = sa.select(Limit, RegisteredLimit).join(RegisteredLimit).where(*filters(req, _COLUMNS), *_visible(req))
     with req.cloud.db.read() as session:
-        rows = session.execute(query.order_by(RegisteredLimit.resource_name, Limit.id))
-        return collection(req, "limits", [render_limit(req, row, base) for row, base in rows])
+        found = session.execute(query.order_by(RegisteredLimit.resource_name, Limit.id)).all()
+        bases = {row.id: base for row, base in found}
+        rows, following = window(req, [row for row, _ in found])
+        return collection(req, "limits", [render_limit(req, row, bases[row.id]) for row in rows], following)
 
 
 def _visible(req: Request) -> list[Any]:
@@ -95,12 +107,13 @@ def _target(session: Session, row: Limit | None) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    values = checks.checked_list(req.body, "limits", FIELDS, ("service_id", "resource_name", "resource_limit"))
+    values = checks.checked_list(req.body, "limits", FIELDS, _REQUIRED)
     for position, value in enumerate(values):
         given = [value[name] for name in ("project_id", "domain_id") if name in value]
-        if len(given) != 1 or given[0] is None:
-            words = "exactly one of 'project_id' and 'domain_id' must be given"
-            raise BadRequest(f"Invalid input for field 'limits/{position}': {words}")
+        if len(given) > 1:
+            raise checks.invalid(str(position), value, f"is valid under each of {_OWNERS[0]}, {_OWNERS[1]}")
+        if not given or given[0] is None:
+            raise checks.invalid(str(position), value, "is not valid under any of the given schemas")
     with req.cloud.db.write() as session:
         limits.check_references(session, values, "limit")
         owners = limits.check_owners(session, values)
@@ -123,8 +136,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, limit_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "limit", _CHANGEABLE)
-    checks.only(value, _CHANGEABLE, "limit")
+    value = checks.checked(req.body, "limit", _CHANGEABLE, closed=True, alone=True)
     with req.cloud.db.write() as session:
         row = limits.get(session, Limit, limit_id)
         base = limits.base_of(session, row)

@@ -6,15 +6,12 @@ import datetime
 import urllib.parse
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from onestack.core.clock import micros_z
-from onestack.core.errors import BadRequest
 from onestack.core.http import Request, Response
-from onestack.identity import assignments, oauth, oauth_signatures
-from onestack.identity.api import application_credentials, delegation
+from onestack.identity import assignments, checks, given_roles, oauth, oauth_signatures
+from onestack.identity.api import delegation
 from onestack.identity.api.common import get_project
-from onestack.identity.dialect import expecting, forbidden, unauthorized
+from onestack.identity.dialect import expecting, unauthorized
 from onestack.identity.engine import engine
 from onestack.identity.models_oauth import AccessToken, RequestToken
 
@@ -28,6 +25,9 @@ def create_request_token(req: Request) -> Response:
     with req.cloud.db.write() as session:
         get_project(session, project_id)
         consumer = oauth.get_consumer(session, given["oauth_consumer_key"])
+        oauth_signatures.check_form(given)
+        if not given.get("oauth_callback"):
+            raise oauth_signatures.malformed("Missing callback URI.")
         oauth_signatures.check(req, given, engine(req).unseal(consumer.encrypted_secret))
         row = RequestToken(
             id=req.cloud.ids.hex(), consumer_id=consumer.id, project_id=project_id, user_id=None, role_ids=[],
@@ -38,17 +38,18 @@ def create_request_token(req: Request) -> Response:
 
 
 def authorize(req: Request, request_token_id: str) -> dict[str, Any]:
-    if delegation.is_delegated(req):
-        raise forbidden()
+    wanted = req.body.get("roles", [])
+    checks.checked_as_of_old(wanted, given_roles.check)
+    delegation.refuse_for_oauth(req)
     verifier = oauth.new_verifier()
     with req.cloud.db.write() as session:
-        wanted = _roles(session, req.body.get("roles", []))
         row = oauth.get_request_token(session, req.cloud.clock.now(), request_token_id)
         project = get_project(session, row.project_id)
         mine = {role.id for role in assignments.roles_on_project(session, req.ctx.user_id, project)}
-        if not set(wanted) <= mine:
+        role_ids = given_roles.ids(session, wanted)
+        if not set(role_ids) <= mine:
             raise unauthorized()
-        row.user_id, row.role_ids, row.verifier_hash = req.ctx.user_id, wanted, oauth.hashed(verifier)
+        row.user_id, row.role_ids, row.verifier_hash = req.ctx.user_id, role_ids, oauth.hashed(verifier)
     return {"token": {"oauth_verifier": verifier}}
 
 
@@ -57,6 +58,9 @@ def create_access_token(req: Request) -> Response:
     now, secret = req.cloud.clock.now(), oauth.new_secret()
     with req.cloud.db.write() as session:
         asked = oauth.get_request_token(session, now, given["oauth_token"])
+        oauth_signatures.check_form(given)
+        if not oauth.could_be_verifier(given["oauth_verifier"]):
+            raise oauth_signatures.malformed("Invalid verifier format.")
         if asked.consumer_id != given["oauth_consumer_key"]:
             raise unauthorized()
         consumer = oauth.get_consumer(session, asked.consumer_id)
@@ -78,14 +82,3 @@ def _answer(token_id: str, secret: str, expires_at: datetime.datetime) -> Respon
     form = {"oauth_token": token_id, "oauth_token_secret": secret, "oauth_expires_at": micros_z(expires_at) or ""}
     body = urllib.parse.urlencode(form, safe=":").encode()
     return Response(body, 201, content_type="application/x-www-form-urlencoded")
-
-
-def _roles(session: Session, value: Any) -> list[str]:
-    """Ids of the roles of a body, by id or name."""
-    problem = application_credentials.FIELDS["roles"](value)
-    if problem:
-        raise BadRequest(f"Invalid input for field 'roles': {problem}")
-    found = (
-        item["id"] if "id" in item else application_credentials.role_of_name(session, item["name"]) for item in value
-    )
-    return list(dict.fromkeys(found))

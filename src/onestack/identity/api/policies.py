@@ -10,14 +10,14 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_policy
-from onestack.identity.api.common import collection, filters, get, link, store
+from onestack.identity.api.common import collection, filters, get, link, store, window
 from onestack.identity.api.endpoints import get_endpoint, render_endpoint
 from onestack.identity.api.services import get_service
 from onestack.identity.dialect import conflict
 from onestack.identity.models import Region
 from onestack.identity.models_catalog import NONE, PolicyAssociation, PolicyDocument
 
-FIELDS: dict[str, checks.Check] = {"blob": checks.text(maximum=1 << 20), "type": checks.text(0, 255)}
+FIELDS: dict[str, checks.Check] = {"blob": checks.text(maximum=1 << 20), "type": checks.text(maximum=255)}
 
 
 def render_policy(req: Request, row: PolicyDocument) -> dict[str, Any]:
@@ -32,8 +32,8 @@ def render_policy(req: Request, row: PolicyDocument) -> dict[str, Any]:
 def index(req: Request) -> dict[str, Any]:
     query = sa.select(PolicyDocument).where(*filters(req, {"type": PolicyDocument.type}))
     with req.cloud.db.read() as session:
-        rows = session.scalars(query.order_by(PolicyDocument.type, PolicyDocument.id))
-        return collection(req, "policies", [render_policy(req, row) for row in rows])
+        rows, following = window(req, session.scalars(query.order_by(PolicyDocument.type, PolicyDocument.id)).all())
+        return collection(req, "policies", [render_policy(req, row) for row in rows], following)
 
 
 def show(req: Request, policy_id: str) -> dict[str, Any]:
@@ -42,7 +42,10 @@ def show(req: Request, policy_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    known, extra = checks.split(checks.checked(req.body, "policy", FIELDS, ("blob", "type")), FIELDS)
+    given = req.body.get("policy", {})
+    checks.checked_as_of_old(given, checks.members(FIELDS, ("blob", "type")))
+    value = checks.normalized(given)
+    known, extra = checks.split(value, FIELDS)
     row = PolicyDocument(id=req.cloud.ids.hex(), type=known["type"], blob=known["blob"], extra=extra)
     with req.cloud.db.write() as session:
         session.add(row)
@@ -50,7 +53,8 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, policy_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "policy", FIELDS, change=True)
+    value = req.body.get("policy", {})
+    checks.checked_as_of_old(value, checks.members(FIELDS, least=1))
     if value.get("id", policy_id) != policy_id:
         raise BadRequest("Cannot change policy ID")
     known, extra = checks.split(value, FIELDS)

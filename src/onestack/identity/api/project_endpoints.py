@@ -49,7 +49,7 @@ def add(req: Request, project_id: str, endpoint_id: str) -> None:
         get_endpoint(req, session, endpoint_id)
         get_project(session, project_id)
         row = ProjectEndpoint(project_id=project_id, endpoint_id=endpoint_id)
-        store(session, row, conflict("project_endpoint", "Duplicate Entry"))
+        store(session, row, conflict("project_endpoint", "Duplicate entry"))
         tokens.changed(session)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.core.errors import BadRequest
 from onestack.core.http import Request, Response
 from onestack.identity import checks
 from onestack.identity.api.common import link, load, store
@@ -19,12 +18,6 @@ def _render(req: Request, project_id: str, names: list[str]) -> dict[str, Any]:
     return {"tags": names, "links": {"self": link(req, "projects", project_id, "tags")}}
 
 
-def _check(wanted: Any) -> None:
-    problem = checks.tags(wanted)
-    if problem:
-        raise BadRequest(f"Invalid input for field 'tags': the list {problem}")
-
-
 def index(req: Request, project_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         load(req, session, Project, project_id, "project")
@@ -32,12 +25,13 @@ def index(req: Request, project_id: str) -> dict[str, Any]:
 
 
 def replace(req: Request, project_id: str) -> dict[str, Any]:
+    checks.whole_body(req.body, {"tags": checks.array(checks.TAG)})
+    wanted = req.body.get("tags", {})
     with req.cloud.db.write() as session:
         row = load(req, session, Project, project_id, "project")
-        wanted = req.body.get("tags", [])
-        _check(wanted)
+        checks.checked_as_of_old(wanted, checks.tags)
         check_changeable(row, "update")
-        return _render(req, project_id, set_tags(session, project_id, wanted))
+        return _render(req, project_id, set_tags(session, project_id, [name.strip() for name in wanted]))
 
 
 def delete_all(req: Request, project_id: str) -> None:
@@ -56,7 +50,8 @@ def add(req: Request, project_id: str, tag: str) -> Response:
     """A tag that is there already is refused, as in Keystone."""
     with req.cloud.db.write() as session:
         row = load(req, session, Project, project_id, "project")
-        _check([*tags(session, project_id), tag])
+        checks.checked_as_of_old(tag, checks.TAG)
+        checks.checked_as_of_old([*tags(session, project_id), tag], checks.tags)
         check_changeable(row, "create")
         store(session, ProjectTag(project_id=project_id, name=tag.strip()), conflict("project tag", "Duplicate entry"))
     return Response(None, 201, {"Location": link(req, "projects", project_id, "tags", tag)})

@@ -31,14 +31,23 @@ from onestack.identity.models import NO_DOMAIN, Project, ProjectTag
 from onestack.identity.tags import set_tags, tags, tags_of
 
 FIELDS: dict[str, checks.Check] = {
-    "name": checks.SHORT_NAME,
     "description": checks.DESCRIPTION,
-    "enabled": checks.flag(),
     "domain_id": checks.ID_OR_NULL,
+    "enabled": checks.enabled,
+    "is_domain": checks.enabled,
     "parent_id": checks.ID_OR_NULL,
-    "is_domain": checks.flag(),
+    "name": checks.SHORT_NAME,
     "tags": checks.tags,
     "options": checks.resource_options,
+}
+_KNOWN = (*FIELDS, "extra")
+_CHANGEABLE = {name: FIELDS[name] for name in ("description", "enabled", "name", "options", "tags")}
+QUERY: dict[str, checks.Check] = {
+    "domain_id": checks.ID,
+    "enabled": checks.word,
+    "name": checks.SHORT_NAME,
+    "parent_id": checks.uuid_like,
+    "is_domain": checks.word,
 }
 _COLUMNS = {
     "domain_id": Project.domain_id,
@@ -73,13 +82,11 @@ def _tag_filters(req: Request) -> list[Any]:
     """`tags` wants all of them, `tags-any` one of them; `not-` turns it round. Values are separated by commas."""
     found = []
     for key, value in req.query:
-        wanted = [tag for tag in value.split(",") if tag]
+        wanted = value.split(",")
         has = [
             sa.exists().where(ProjectTag.project_id == Project.id, ProjectTag.name == tag).correlate(Project)
             for tag in wanted
         ]
-        if not has:
-            continue
         if key in ("tags", "not-tags"):
             condition: Any = sa.and_(*has)
         elif key in ("tags-any", "not-tags-any"):
@@ -91,6 +98,7 @@ def _tag_filters(req: Request) -> list[Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     req.authorize(domain_target(req))
     conditions = filters(req, _COLUMNS, ("enabled", "is_domain")) + _tag_filters(req)
     if req.get("is_domain") is None:
@@ -158,9 +166,9 @@ def _add_subtree(req: Request, session: Session, row: Project, shown: dict[str, 
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "project", FIELDS, ("name",)))
+    value = checks.normalized(checks.checked(req.body, "project", FIELDS, ("name",), alone=True))
     req.authorize({"target.project.domain_id": None, **target(project=value)})
-    known, extra = checks.split(value, FIELDS)
+    known, extra = checks.split(value, _KNOWN)
     is_domain = known.get("is_domain", False)
     projects.check_name(req.cloud.settings, known["name"], domain=False)
     with req.cloud.db.write() as session:
@@ -171,11 +179,11 @@ def create(req: Request) -> dict[str, Any]:
                 raise BadRequest("only root projects are allowed to act as domains.")
         else:
             domain_id, parent_id = projects.place(
-                session, _depth(req), known.get("domain_id"), known.get("parent_id"), home_domain(req, None)
+                session, _depth(req), home_domain(req, known.get("domain_id")), known.get("parent_id")
             )
         row = Project(
             id=req.cloud.ids.hex(), domain_id=domain_id, parent_id=parent_id, name=known["name"].strip(),
-            description=known.get("description") or "", enabled=known.get("enabled", True), is_domain=is_domain,
+            description=known.get("description", ""), enabled=known.get("enabled", True), is_domain=is_domain,
             options=merged_options(None, known), extra=extra,
         )  # fmt: skip
         store(session, row, _same_name(row))
@@ -190,11 +198,11 @@ def _depth(req: Request) -> int:
 
 
 def update(req: Request, project_id: str) -> dict[str, Any]:
+    value = checks.checked({"project": {}} | req.body, "project", _CHANGEABLE, alone=True)
     with req.cloud.db.write() as session:
         row = load(req, session, Project, project_id, "project")
-        value = checks.checked(req.body, "project", FIELDS, change=True)
         checks.same_id(value, project_id)
-        known, extra = checks.split(value, FIELDS)
+        known, extra = checks.split(value, _KNOWN)
         if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
             raise BadRequest("Cannot change Domain ID")
         projects.check_immutable(row, "domain" if row.is_domain else "project", "update", known)
@@ -207,7 +215,7 @@ def update(req: Request, project_id: str) -> dict[str, Any]:
             _change(req, session, row, known, extra)
         if "tags" in known:
             set_tags(session, row.id, known["tags"])
-        return {"project": render_project(req, row, tags(session, row.id))}
+        return {"project": render_project(req, row, tags(session, row.id)) | {"extra": row.extra}}
 
 
 def _refuse_moves(row: Project, known: dict[str, Any]) -> None:
@@ -224,7 +232,7 @@ def _change(req: Request, session: Session, row: Project, known: dict[str, Any],
         if not enabled:
             tokens.revoke(session, req.cloud, project_id=row.id)
     row.name = known.get("name", row.name).strip()
-    row.description = known.get("description", row.description) or ""
+    row.description = known.get("description", row.description)
     row.enabled = enabled
     row.options = merged_options(row, known)
     row.extra = row.extra | extra

@@ -11,15 +11,17 @@ from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_policy, limits
 from onestack.identity.api.common import collection, filters, get, link, page, store
-from onestack.identity.dialect import conflict
+from onestack.identity.dialect import check_length, conflict
 from onestack.identity.models import Region
 from onestack.identity.models_limits import RegisteredLimit
 
-FIELDS: dict[str, checks.Check] = {
-    "id": checks.text(0, 255, null=True),
-    "description": checks.DESCRIPTION,
-    "parent_region_id": checks.text(1, 255, null=True),
+_CHANGEABLE: dict[str, checks.Check] = {
+    "id": checks.REGION,
+    "description": checks.SHORT_DESCRIPTION,
+    "parent_region_id": checks.REGION,
 }
+FIELDS = _CHANGEABLE | {"id": checks.text(0, 255, null=True)}  # of what is new it may be empty: one is made up
+QUERY: dict[str, checks.Check] = {"parent_region_id": checks.REGION}
 
 
 def render_region(req: Request, row: Region) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def render_region(req: Request, row: Region) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY, closed=True)
     with req.cloud.db.read() as session:
         conditions = filters(req, {"parent_region_id": Region.parent_region_id})
         rows, following = page(req, session, Region, conditions, order="id")
@@ -44,21 +47,20 @@ def show(req: Request, region_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "region", FIELDS)
+    value = checks.normalized(checks.checked(req.body, "region", FIELDS))
     return _create(req, value, value.get("id") or req.cloud.ids.hex())
 
 
 def create_with_id(req: Request, region_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "region", FIELDS)
-    if len(region_id) > 255:
-        raise BadRequest("Invalid input for field 'id': the name of a region has at most 255 characters")
-    if value.get("id") and value["id"] != region_id:
+    value = checks.normalized(checks.checked(req.body, "region", FIELDS))
+    if "id" in value and value["id"] != region_id:
         raise BadRequest(f'Conflicting region IDs specified: "{region_id}" != "{value["id"]}"')
     return _create(req, value, region_id)
 
 
 def _create(req: Request, value: dict[str, Any], region_id: str) -> dict[str, Any]:
     known, extra = checks.split(value, FIELDS)
+    check_length("id", region_id, 255)
     with req.cloud.db.write() as session:
         parent = known.get("parent_region_id")
         if parent is not None:
@@ -69,7 +71,7 @@ def _create(req: Request, value: dict[str, Any], region_id: str) -> dict[str, An
 
 
 def update(req: Request, region_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "region", FIELDS, change=True)
+    value = checks.checked(req.body, "region", _CHANGEABLE, change=True, alone=True)
     checks.same_id(value, region_id)
     known, extra = checks.split(value, FIELDS)
     with req.cloud.db.write() as session:

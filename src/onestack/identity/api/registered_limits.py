@@ -8,16 +8,16 @@ import sqlalchemy as sa
 
 from onestack.core.http import Request
 from onestack.identity import checks, limits
-from onestack.identity.api.common import collection, filters, link, store
+from onestack.identity.api.common import collection, filters, link, store, window
 from onestack.identity.dialect import conflict
 from onestack.identity.models_limits import NONE, RegisteredLimit
 
 FIELDS: dict[str, checks.Check] = {
-    "service_id": checks.ID,
-    "region_id": checks.text(1, 255, null=True),
+    "service_id": checks.uuid_like,
+    "region_id": checks.REGION,
     "resource_name": checks.NAME,
-    "default_limit": checks.integer(-1, 0x7FFFFFFF),
-    "description": checks.DESCRIPTION,
+    "default_limit": checks.whole(-1, 0x7FFFFFFF),
+    "description": checks.SHORT_DESCRIPTION,
 }
 COLUMNS = {
     "service_id": RegisteredLimit.service_id,
@@ -39,10 +39,12 @@ def render_registered_limit(req: Request, row: RegisteredLimit) -> dict[str, Any
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, {name: FIELDS[name] for name in COLUMNS})
     query = sa.select(RegisteredLimit).where(*filters(req, COLUMNS))
     with req.cloud.db.read() as session:
-        rows = session.scalars(query.order_by(RegisteredLimit.resource_name, RegisteredLimit.id))
-        return collection(req, "registered_limits", [render_registered_limit(req, row) for row in rows])
+        found = session.scalars(query.order_by(RegisteredLimit.resource_name, RegisteredLimit.id)).all()
+        rows, following = window(req, found)
+        return collection(req, "registered_limits", [render_registered_limit(req, row) for row in rows], following)
 
 
 def show(req: Request, registered_limit_id: str) -> dict[str, Any]:
@@ -70,8 +72,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, registered_limit_id: str) -> dict[str, Any]:
-    value = checks.checked(req.body, "registered_limit", FIELDS)
-    checks.only(value, FIELDS, "registered_limit")
+    value = checks.checked(req.body, "registered_limit", FIELDS, closed=True, alone=True)
     with req.cloud.db.write() as session:
         limits.check_references(session, [value], "registered_limit")
         row = limits.get(session, RegisteredLimit, registered_limit_id)

@@ -11,9 +11,9 @@ from onestack.core.clock import micros_z
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity import tokens
-from onestack.identity.api.common import link, load
+from onestack.identity.api.common import get_user, link
 from onestack.identity.dialect import forbidden
-from onestack.identity.models import Revocation, User
+from onestack.identity.models import Revocation
 
 # Column → its name on the wire.
 _SHOWN = {
@@ -45,9 +45,9 @@ def index(req: Request) -> dict[str, Any]:
 
 def of_user(req: Request, user_id: str) -> None:
     """Every token of a user, for those who have no password here to change."""
+    req.authorize({"user_id": user_id})
     with req.cloud.db.write() as session:
-        row = load(req, session, User, user_id, "user")
-        tokens.revoke(session, req.cloud, user_id=row.id)
+        tokens.revoke(session, req.cloud, user_id=get_user(session, user_id).id)
 
 
 def revoked_pki(req: Request) -> NoReturn:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.identity import assignments, role_assignments
-from onestack.identity.api.common import collection, get_project, is_true, link
+from onestack.identity import assignments, checks, role_assignments
+from onestack.identity.api.common import collection, get_project, get_user, is_true, link
 from onestack.identity.backends import BACKEND
 from onestack.identity.models import Project, Role
 from onestack.identity.role_assignments import Filter, Grant
@@ -18,7 +18,18 @@ from onestack.identity.role_assignments import Filter, Grant
 Names = dict[str, dict[str, Any]]  # kind → id → what is shown of it
 
 
+QUERY: dict[str, checks.Check] = {
+    "group.id": checks.ID,
+    "role.id": checks.ID,
+    "scope.domain.id": checks.ID,
+    "scope.project.id": checks.ID,
+}
+
+
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
+    if "include_subtree" in dict(req.query) and "scope.project.id" not in dict(req.query):
+        raise BadRequest("'scope.project.id' is a dependency of 'include_subtree'")
     subtree, effective, names = (is_true(req, name) for name in ("include_subtree", "effective", "include_names"))
     project_id = req.get("scope.project.id")
     with req.cloud.db.read() as session:
@@ -57,11 +68,14 @@ def _filter(req: Request, session: Session, subtree: bool, effective: bool) -> F
             effective and inherited and domain,
             "Combining effective, domain and inherited filters will always result in an empty list.",
         ),
-        (subtree and not project, "scope.project.id must be specified if include_subtree is also specified"),
     )
     for wrong, message in problems:
         if wrong:
             raise BadRequest(message)
+    if effective and user:
+        get_user(session, user)
+    if effective and project:
+        get_project(session, project)
     projects = None
     if project:
         projects = [project, *(assignments.subtree_ids(session, project) if subtree else [])]

@@ -18,11 +18,11 @@ from onestack.identity.api.common import (
     get_role,
     link,
     merged_options,
-    page,
     store,
     target,
+    window,
 )
-from onestack.identity.dialect import conflict, duplicate
+from onestack.identity.dialect import check_length, conflict, duplicate
 from onestack.identity.models import NO_DOMAIN, ImpliedRole, Role
 from onestack.identity.projects import check_immutable
 
@@ -32,6 +32,7 @@ FIELDS: dict[str, checks.Check] = {
     "domain_id": checks.ID_OR_NULL,
     "options": checks.resource_options,
 }
+QUERY: dict[str, checks.Check] = {"name": checks.NAME, "domain_id": checks.ID}
 # A role that implied `admin` would make an admin of whoever has it, and nobody would see it.
 NEVER_IMPLIED = "admin"
 
@@ -59,11 +60,12 @@ def _load(req: Request, session: Session, role_id: str, verb: str) -> Role:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     domain_id = req.get("domain_id")
     req.authorize({}, "identity:list_domain_roles" if domain_id else "identity:list_roles")
     conditions = [Role.domain_id == (domain_id or NO_DOMAIN), *filters(req, {"name": Role.name})]
     with req.cloud.db.read() as session:
-        rows, following = page(req, session, Role, conditions)
+        rows, following = window(req, session.scalars(sa.select(Role).where(*conditions).order_by(Role.name)).all())
     return collection(req, "roles", [render_role(req, row) for row in rows], following)
 
 
@@ -73,10 +75,11 @@ def show(req: Request, role_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "role", FIELDS, ("name",)))
+    value = checks.normalized(checks.checked(req.body, "role", FIELDS, ("name",), alone=True))
     known, extra = checks.split(value, FIELDS)
     domain_id = known.get("domain_id") or NO_DOMAIN
     req.authorize({}, "identity:create_domain_role" if domain_id else "identity:create_role")
+    check_length("description", known.get("description"), 255)
     with req.cloud.db.write() as session:
         if domain_id:
             get_domain(session, domain_id)
@@ -89,19 +92,20 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, role_id: str) -> dict[str, Any]:
+    value = checks.checked(req.body, "role", FIELDS, change=True, alone=True)
     with req.cloud.db.write() as session:
         row = _load(req, session, role_id, "update")
-        value = checks.checked(req.body, "role", FIELDS, change=True)
         checks.same_id(value, role_id)
         known, extra = checks.split(value, FIELDS)
         check_immutable(row, "role", "update", known)
         if "domain_id" in known and (known["domain_id"] or NO_DOMAIN) != row.domain_id:
             raise BadRequest("Update of `domain_id` is not allowed.")
+        check_length("description", known.get("description"), 255)
         row.name = known.get("name", row.name)
         row.description = known.get("description", row.description)
         row.options = merged_options(row, known)
         row.extra = row.extra | extra
-        store(session, None, _same_name(row))
+        store(session, None, duplicate("role", row.name))
         tokens.changed(session)
         return {"role": render_role(req, row)}
 
@@ -192,4 +196,4 @@ def list_inferences(req: Request) -> dict[str, Any]:
         for row in session.scalars(sa.select(ImpliedRole)):
             found[row.prior_role_id].append(_short(req, roles[row.implied_role_id]))
     inferences = [{"prior_role": _short(req, roles[key]), "implies": implied} for key, implied in sorted(found.items())]
-    return {"role_inferences": inferences, "links": {"self": link(req, "role_inferences")}}
+    return {"role_inferences": inferences}

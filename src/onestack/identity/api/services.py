@@ -10,37 +10,36 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import Forbidden
 from onestack.core.http import Request
 from onestack.identity import catalog, checks, endpoint_filter, endpoint_policy, limits, tokens
-from onestack.identity.api.common import collection, get, link, select
+from onestack.identity.api.common import collection, get, link, select, window
 from onestack.identity.catalog import ServiceRow
 from onestack.identity.dialect import not_found
 from onestack.identity.models import CatalogService, Endpoint
 from onestack.identity.models_limits import RegisteredLimit
 
 FIELDS: dict[str, checks.Check] = {
-    "type": checks.text(1, 255),
-    "name": checks.text(0, 255, null=True),
-    "description": checks.DESCRIPTION,
     "enabled": checks.flag(),
+    "type": checks.text(1, 255),
+    "name": checks.text(1, 255),
 }
 
 
 def render_service(req: Request, row: ServiceRow | CatalogService) -> dict[str, Any]:
-    shown = row.extra | {
+    # Keystone has no column for descriptions of services: they are what clients make them.
+    described = {} if row.description is None else {"description": row.description}
+    return described | row.extra | {
         "id": row.id,
         "type": row.type,
         "name": row.name,
         "enabled": row.enabled,
         "links": {"self": link(req, "services", row.id)},
-    }
-    if row.description is not None:
-        shown["description"] = row.description
-    return shown
+    }  # fmt: skip
 
 
 def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        rows = select(req, catalog.services(session), {"type": "type", "name": "name"})
-    return collection(req, "services", [render_service(req, row) for row in rows])
+        found = select(req, catalog.services(session), {"type": "type", "name": "name"})
+    rows, following = window(req, found)
+    return collection(req, "services", [render_service(req, row) for row in rows], following)
 
 
 def show(req: Request, service_id: str) -> dict[str, Any]:
@@ -49,12 +48,12 @@ def show(req: Request, service_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "service", FIELDS, ("type",))
+    value = checks.normalized(checks.checked(req.body, "service", FIELDS, ("type",)))
     known, extra = checks.split(value, FIELDS)
     with req.cloud.db.write() as session:
         row = CatalogService(
             id=req.cloud.ids.hex(), type=known["type"], name=known.get("name") or "",
-            description=known.get("description"), enabled=known.get("enabled", True), extra=extra,
+            enabled=known.get("enabled", True), extra=extra,
         )  # fmt: skip
         session.add(row)
         tokens.changed(session)
@@ -69,7 +68,6 @@ def update(req: Request, service_id: str) -> dict[str, Any]:
         row = _changeable(session, service_id)
         row.type = known.get("type", row.type)
         row.name = known.get("name", row.name) or ""
-        row.description = known.get("description", row.description)
         row.enabled = known.get("enabled", row.enabled)
         row.extra = row.extra | extra
         tokens.changed(session)

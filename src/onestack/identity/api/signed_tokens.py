@@ -41,11 +41,9 @@ class _Key(NamedTuple):
 def ec2(req: Request) -> Response:
     given, signed = _given(req)
     signature = given.get("signature")
-    if not isinstance(signature, str) or not signature:
-        raise unauthorized()
     with req.cloud.db.read() as session:
         key = _key(req, session, given)
-        if not ec2_signatures.request_matches(key.secret, signed, signature):
+        if not isinstance(signature, str) or not ec2_signatures.request_matches(key.secret, signed, signature):
             raise unauthorized()
         token = _issue(req, session, key, signed)
     return Response(render_token(req, token), headers={"X-Subject-Token": token.id})
@@ -54,10 +52,10 @@ def ec2(req: Request) -> Response:
 def s3(req: Request) -> Response:
     given, signed = _given(req)
     signature, text = given.get("signature"), given.get("token")
-    if not isinstance(signature, str) or not isinstance(text, str):
-        raise unauthorized()
     with req.cloud.db.read() as session:
         key = _key(req, session, given)
+        if not isinstance(signature, str) or not isinstance(text, str):
+            raise unauthorized()
         if not ec2_signatures.text_matches(key.secret, text, signature):
             raise unauthorized()
         token = _issue(req, session, key, signed)
@@ -118,8 +116,11 @@ def _limited(session: Session, now: datetime.datetime, payload: Payload, key: _K
         trust = trusts.find(session, now, key.trust_id, used_up=True)
         if trust is None:
             raise NotFound(f"Could not find trust: {key.trust_id}.")
-        # A key that was made in the trustor's name is theirs, but the token is the trustee's to get.
-        user_id = trust.trustee_user_id if trust.impersonation else payload.user_id
+        # A key that was made in the trustor's name is theirs, but the token is the trustee's to get. Keys name trusts
+        # in their blobs, which their owners write, so others' trusts are looked out for.
+        if payload.user_id != (trust.trustor_user_id if trust.impersonation else trust.trustee_user_id):
+            raise unauthorized()
+        user_id = trust.trustee_user_id
         expires_at = min(payload.expires_at, trust.expires_at or payload.expires_at)
         return msgspec.structs.replace(payload, user_id=user_id, trust_id=trust.id, expires_at=expires_at)
     if key.access_token_id is not None:

@@ -5,14 +5,19 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from onestack.core.clock import micros_z
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
 from onestack.identity import authentication, tokens
-from onestack.identity.api.common import is_true
 from onestack.identity.engine import engine
+from onestack.identity.models import Role
 from onestack.identity.receipts import HEADER, Receipt
 from onestack.identity.tokens import Token
+
+_YES = ("1", "t", "true", "on", "y", "yes")
+_NO = ("0", "f", "false", "off", "n", "no")
 
 
 def create(req: Request) -> Response:
@@ -33,20 +38,24 @@ def check(req: Request) -> Response:
 
 
 def delete(req: Request) -> None:
-    """This token, and no other of its chain."""
-    token = _subject(req)
+    """This token, and those that were got with it, unless `cascade` says no."""
+    audit_id = _subject(req).payload.audit_ids[0]
     with req.cloud.db.write() as session:
-        tokens.revoke(session, req.cloud, audit_id=token.payload.audit_ids[0])
+        tokens.revoke(session, req.cloud, audit_id=audit_id)
+        if _flag(req, "cascade", default=True):
+            tokens.revoke(session, req.cloud, audit_chain_id=audit_id)
 
 
 def _subject(req: Request) -> Token:
     """The token in X-Subject-Token, which the caller may ask about."""
     text = req.header("X-Subject-Token")
-    if not text:
+    if text is None:
         req.authorize({})
         raise NotFound("No token in the request")
     try:
-        token = engine(req).tokens.validate(text, allow_expired=is_true(req, "allow_expired"))
+        if not text:
+            raise NotFound("No token in the request")
+        token = engine(req).tokens.validate(text, allow_expired=_flag(req, "allow_expired", default=False))
     except NotFound:
         # Keystone looks at the subject first: whoever has a valid token of their own is told that it is none.
         req.authorize({"target.token.user_id": req.ctx.user_id})
@@ -58,6 +67,12 @@ def _subject(req: Request) -> Token:
     owner = token.user.id if token.user.id == req.ctx.user_id else token.payload.user_id
     req.authorize({"target.token.user_id": owner, "target.token.user.domain.id": token.user.domain_id})
     return token
+
+
+def _flag(req: Request, name: str, *, default: bool) -> bool:
+    """What is neither a word for yes nor one for no is the default."""
+    word = (req.get(name) or "").strip().lower()
+    return word in _YES or (default and word not in _NO)
 
 
 def _knows_access_rules(req: Request) -> bool:
@@ -87,7 +102,7 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
     elif token.system:
         shown["system"] = {"all": True}
     if token.scoped:
-        shown["roles"] = [{"id": role.id, "name": role.name} for role in token.roles]
+        shown["roles"] = _roles(req, token)
         if req.get("nocatalog") is None:
             user_id = token.user.id if token.trust is None else token.trust.trustor_user_id
             shown["catalog"] = engine(req).tokens.catalog(user_id, payload.project_id)
@@ -96,6 +111,21 @@ def render_token(req: Request, token: Token) -> dict[str, Any]:
     if token.application_credential is not None:
         shown["application_credential"] = token.application_credential
     return {"token": shown}
+
+
+def _roles(req: Request, token: Token) -> list[dict[str, Any]]:
+    """As in Keystone a token of a trust says more about its roles."""
+    if token.trust is None:
+        return [{"id": role.id, "name": role.name} for role in token.roles]
+    with req.cloud.db.read() as session:
+        rows = session.scalars(
+            sa.select(Role).where(Role.id.in_([role.id for role in token.roles])).order_by(Role.name)
+        )
+        return [
+            {"id": row.id, "name": row.name, "domain_id": row.domain_id or None, "description": row.description,
+             "options": row.options}
+            for row in rows
+        ]  # fmt: skip
 
 
 def _time(value: datetime.datetime | None) -> str | None:

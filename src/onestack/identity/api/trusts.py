@@ -5,36 +5,22 @@ A trust that isn't there, has expired or is used up is 404 for everybody; policy
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.clock import micros_z
-from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
-from onestack.identity import assignments, checks, tokens, trusts
+from onestack.identity import assignments, checks, expiry, given_roles, tokens, trusts
+from onestack.identity.api import delegation
 from onestack.identity.api.common import collection, get_project, get_role, get_user, link, store
 from onestack.identity.api.roles import render_role
-from onestack.identity.dialect import conflict, forbidden, not_found, wrong
+from onestack.identity.dialect import conflict, forbidden, not_found
 from onestack.identity.models import Role
 from onestack.identity.models_trusts import Trust
 
 _LIMIT = 2**31 - 1
-
-
-def _roles(value: Any) -> str | None:
-    if not isinstance(value, list):
-        return "is not of type 'array'"
-    for item in value:
-        if not isinstance(item, dict) or len(item) != 1:
-            return "is not valid: each role is an object with an id or a name"
-        key, name = next(iter(item.items()))
-        check = {"id": checks.ID, "name": checks.NAME}.get(key)
-        if check is None or check(name):
-            return "is not valid: each role is an object with an id or a name"
-    return None
 
 
 FIELDS: dict[str, checks.Check] = {
@@ -47,8 +33,9 @@ FIELDS: dict[str, checks.Check] = {
     "allow_redelegation": checks.flag(null=True),
     "redelegation_count": checks.whole(0, _LIMIT, null=True),
     "redelegated_trust_id": checks.text(null=True),
-    "roles": _roles,
+    "roles": given_roles.check,
 }
+_REQUIRED = ("trustor_user_id", "trustee_user_id", "impersonation")
 _NOT_EXTRA = (*FIELDS, "deleted_at", "roles_links")
 
 
@@ -90,7 +77,9 @@ def index(req: Request) -> dict[str, Any]:
         conditions.append(Trust.trustee_user_id == trustee)
     else:
         req.authorize({}, "identity:list_trusts")
-    _refuse_application_credentials(req)
+        if req.query:
+            conditions.append(sa.false())  # Keystone gives all of them only to who asks for nothing else
+    delegation.refuse_for_trusts(req)
     with req.cloud.db.read() as session:
         rows = session.scalars(sa.select(Trust).where(*conditions).order_by(Trust.id))
         return collection(req, "trusts", [render_trust(req, row) for row in rows])
@@ -115,10 +104,10 @@ def show_role(req: Request, trust_id: str, role_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    value = checks.checked(req.body, "trust", FIELDS, ("trustor_user_id", "trustee_user_id", "impersonation"))
+    value = checks.checked(req.body, "trust", FIELDS, _REQUIRED, alone=True)
     known, extra = checks.split(value, _NOT_EXTRA)
     req.authorize({"target.trust.trustor_user_id": known["trustor_user_id"]})
-    _refuse_application_credentials(req)
+    delegation.refuse_for_trusts(req)
     if known.get("project_id") and not known.get("roles"):
         raise forbidden("At least one role should be specified")
     if known["trustor_user_id"] != req.ctx.user_id:
@@ -128,15 +117,18 @@ def create(req: Request) -> dict[str, Any]:
     allowed = bool(known.get("allow_redelegation"))
     with req.cloud.db.write() as session:
         get_user(session, known["trustee_user_id"])
+        if known.get("redelegated_trust_id"):
+            # It is the token that says whether a trust is handed on, and which one.
+            _find(req, session, known["redelegated_trust_id"])
         parent = _parent(req, session)
         row = Trust(
             id=req.cloud.ids.hex(), trustor_user_id=known["trustor_user_id"],
             trustee_user_id=known["trustee_user_id"], project_id=known.get("project_id") or None,
             impersonation=known["impersonation"], remaining_uses=uses, redelegated_trust_id=None, extra=extra,
-            role_ids=_role_ids(session, known.get("roles") or []),
+            role_ids=given_roles.ids(session, known.get("roles") or []),
         )  # fmt: skip
-        _check_roles(session, row, parent)
-        row.expires_at = _expiry(req, known.get("expires_at"))
+        _check_roles(session, row)
+        row.expires_at = expiry.parse(req.cloud, known.get("expires_at"))
         row.redelegation_count = trusts.depth(wanted, allowed, uses, maximum)
         if parent is not None:
             trusts.redelegate(session, row, parent, wanted, allowed, maximum)
@@ -153,74 +145,34 @@ def delete(req: Request, trust_id: str) -> None:
 
 
 def _load(req: Request, session: Session, trust_id: str) -> Trust:
-    row = trusts.find(session, req.cloud.clock.now(), trust_id)
-    if row is None:
-        raise not_found("trust", trust_id)
+    row = _find(req, session, trust_id)
     trusts.check_chain(session, row, req.cloud.settings.identity.max_redelegation_count)
     req.authorize(
         {"target.trust.trustor_user_id": row.trustor_user_id, "target.trust.trustee_user_id": row.trustee_user_id}
     )
-    _refuse_application_credentials(req)
+    delegation.refuse_for_trusts(req)
     return row
 
 
-def _refuse_application_credentials(req: Request) -> None:
-    """An application credential is for one project; trusts would tell it about others, or outlive it."""
-    if "application_credential" in req.ctx.methods:
-        raise forbidden("Using method 'application_credential' is not allowed for managing trusts.")
+def _find(req: Request, session: Session, trust_id: str, *, used_up: bool = False) -> Trust:
+    row = trusts.find(session, req.cloud.clock.now(), trust_id, used_up=used_up)
+    if row is None:
+        raise not_found("trust", trust_id)
+    return row
 
 
 def _parent(req: Request, session: Session) -> Trust | None:
     """The trust that the caller's token was made with, which is then handed on."""
-    token = req.ctx.token_data
-    if token is not None and token.payload.access_token_id is not None:
-        raise forbidden("Redelegation allowed for delegated by trust only")
-    if req.ctx.trust_id is None:
-        return None
-    parent = trusts.find(session, req.cloud.clock.now(), req.ctx.trust_id, used_up=True)
-    if parent is None:
-        raise not_found("trust", req.ctx.trust_id)
-    return parent
+    return None if req.ctx.trust_id is None else _find(req, session, req.ctx.trust_id, used_up=True)
 
 
-def _role_ids(session: Session, wanted: list[dict[str, str]]) -> list[str]:
-    """Names are looked for among the roles of every domain, so they may be ambiguous."""
-    found = []
-    for item in wanted:
-        if "id" in item:
-            found.append(item["id"])
-            continue
-        ids = list(session.scalars(sa.select(Role.id).where(Role.name == item["name"]).limit(2)))
-        if not ids:
-            raise NotFound(f"Role {item['name']} is not defined")
-        if len(ids) > 1:
-            words = "Please use ID instead of names to resolve the ambiguity."
-            raise BadRequest(f"There are multiple role entities named '{item['name']}'. {words}")
-        found += ids
-    return list(dict.fromkeys(found))
-
-
-def _check_roles(session: Session, row: Trust, parent: Trust | None) -> None:
-    """The first trustor must have on the project what is given away. Raises NotFound."""
+def _check_roles(session: Session, row: Trust) -> None:
+    """The trustor must have on the project what is given away, also who hands on what another one gave them. Raises
+    NotFound."""
     has: set[str] = set()
     if row.project_id is not None:
         project = get_project(session, row.project_id)
-        trustor = row.trustor_user_id if parent is None else trusts.chain(session, parent)[-1].trustor_user_id
-        has = assignments.role_ids_on_project(session, trustor, project)
+        has = assignments.role_ids_on_project(session, row.trustor_user_id, project)
     for role_id in row.role_ids:
         if role_id not in has:
             raise not_found("role", role_id)
-
-
-def _expiry(req: Request, text: str | None) -> datetime.datetime | None:
-    if text is None:
-        return None
-    try:
-        when = datetime.datetime.fromisoformat(text.removesuffix("Z"))
-    except ValueError:
-        raise wrong("Timestamp not in expected format.") from None
-    if when.tzinfo is not None:
-        raise wrong("Timestamp not in expected format.")
-    if when <= req.cloud.clock.now():
-        raise wrong("The 'expires_at' must not be before now.")
-    return when

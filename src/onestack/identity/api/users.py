@@ -25,75 +25,49 @@ from onestack.identity.api.common import (
 from onestack.identity.api.groups import render_group
 from onestack.identity.api.projects import render_projects
 from onestack.identity.backends import BACKEND, counting_failures
-from onestack.identity.dialect import not_found, unauthorized
+from onestack.identity.dialect import check_length, not_found, unauthorized
 from onestack.identity.listing import Filter, Selection
 from onestack.identity.models import Group, Project, User
 
 # What older forms of the API do in the same transaction.
 Then = Callable[[Session, User], None]
 
-_FLAGS = (
-    "ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts",
-    "lock_password", "ignore_user_inactivity", "multi_factor_auth_enabled",
-)  # fmt: skip
-
-
-def _options(value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "is not of type 'object'"
-    for name, item in value.items():
-        if name in _FLAGS:
-            if item is not None and not isinstance(item, bool):
-                return f"is not valid: '{name}' is not of type 'boolean'"
-        elif name != "multi_factor_auth_rules":
-            return f"is not valid: Additional properties are not allowed ({name!r} was unexpected)"
-        elif item is not None and not _are_mfa_rules(item):
-            return (
-                f"is not valid: '{name}' must be a list of lists comprised of strings. Sub-lists may not be "
-                "duplicated. Strings in sub-lists may not be duplicated."
-            )
-    return None
-
-
-def _are_mfa_rules(value: Any) -> bool:
-    """Lists of methods, each list a set of which all must be used; neither lists nor methods twice."""
-    if not isinstance(value, list) or not all(isinstance(rule, list) and rule for rule in value):
-        return False
-    if not all(isinstance(method, str) for rule in value for method in rule):
-        return False
-    distinct = all(len(set(rule)) == len(rule) for rule in value)
-    return distinct and len({tuple(rule) for rule in value}) == len(value)
-
-
-def _federated(value: Any) -> str | None:
-    """Where a user comes from: `[{"idp_id": …, "protocols": [{"protocol_id": …, "unique_id": …}]}]`."""
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        return "is not of type 'array' of objects"
-    for item in value:
-        protocols = item.get("protocols")
-        if not isinstance(item.get("idp_id"), str) or not isinstance(protocols, list) or not protocols:
-            return "needs 'idp_id' and 'protocols'"
-        for protocol in protocols:
-            if not isinstance(protocol, dict):
-                return "needs objects as 'protocols'"
-            if not all(isinstance(protocol.get(name), str) for name in ("protocol_id", "unique_id")):
-                return "needs 'protocol_id' and 'unique_id' in each of 'protocols'"
-    return None
-
+_FLAG = checks.flag(null=True)
+_OPTIONS: dict[str, checks.Check] = {
+    "ignore_change_password_upon_first_use": _FLAG,
+    "ignore_password_expiry": _FLAG,
+    "ignore_lockout_failure_attempts": _FLAG,
+    "lock_password": _FLAG,
+    "ignore_user_inactivity": _FLAG,
+    # Lists of methods, each list a set of which all must be used; neither lists nor methods twice.
+    "multi_factor_auth_rules": checks.array(
+        checks.array(checks.text(), 1, unique=True), unique=True, null=True
+    ),
+    "multi_factor_auth_enabled": _FLAG,
+}  # fmt: skip
+# Where a user comes from: `[{"idp_id": …, "protocols": [{"protocol_id": …, "unique_id": …}]}]`.
+_PROTOCOL = {"protocol_id": checks.text(), "unique_id": checks.text()}
+_PROVIDER = {"idp_id": checks.text(), "protocols": checks.array(checks.members(_PROTOCOL, _PROTOCOL), 1)}
 
 FIELDS: dict[str, checks.Check] = {
-    "name": checks.NAME,
     "domain_id": checks.ID,
-    "enabled": checks.flag(),
-    "password": checks.text(null=True),
-    "default_project_id": checks.text(0, 64, null=True),
-    "options": _options,
+    "default_project_id": checks.text(null=True),
     "description": checks.DESCRIPTION,
-    "email": checks.DESCRIPTION,
-    "federated": _federated,
+    "enabled": checks.enabled,
+    "federated": checks.array(checks.members(_PROVIDER, _PROVIDER)),
+    "name": checks.NAME,
+    "password": checks.text(null=True),
+    "options": checks.members(_OPTIONS, closed=True),
+}
+QUERY: dict[str, checks.Check] = {
+    "domain_id": checks.ID,
+    "enabled": checks.word,
+    "name": checks.NAME,
+    "sort_dir": checks.choice("asc", "desc"),
 }
 _KNOWN = ("name", "domain_id", "enabled", "password", "default_project_id", "options", "federated")
-_HIDDEN = ("password_expires_at", "tenants", "groups", "domains")  # a client's own attributes are never called so
+# A client's own attributes are never called so.
+_HIDDEN = ("password_expires_at", "tenants", "groups", "domains", "extra")
 _LIST = ("domain_id", "enabled", "name")
 
 
@@ -123,7 +97,9 @@ def _chosen(req: Request) -> Selection:
 def _expiry_filters(req: Request) -> list[Filter]:
     """`password_expires_at=lt:2026-01-31T12:00:00Z`; without an operator: at that very moment."""
     found = []
-    for text in req.get_all("password_expires_at"):
+    # Whatever is written after the name, it is read as a time.
+    given = [text for name, text in req.query if name.partition("__")[0] == "password_expires_at"]
+    for text in given:
         operator, moment = text.split(":", 1) if ":" in text[2:4] else ("eq", text)
         try:
             when = datetime.datetime.fromisoformat(moment)
@@ -141,6 +117,7 @@ def _expiry_filters(req: Request) -> list[Filter]:
 
 
 def index(req: Request) -> dict[str, Any]:
+    checks.query(req, QUERY)
     req.authorize({"target.domain_id": req.ctx.domain_id} if req.ctx.domain_id else {})
     chosen = _chosen(req)
     if any(req.get(name) is not None for name in ("idp_id", "protocol_id", "unique_id")):
@@ -156,7 +133,7 @@ def show(req: Request, user_id: str) -> dict[str, Any]:
 
 
 def create(req: Request, then: Then | None = None) -> dict[str, Any]:
-    value = checks.normalized(checks.checked(req.body, "user", FIELDS, ("name",)))
+    value = checks.normalized(checks.checked(req.body, "user", FIELDS, ("name",), alone=True))
     # Policy looks at what the client wrote: who may act in one domain only has to name it.
     req.authorize(target(user=value))
     known, extra = checks.split(value, (*_KNOWN, *_HIDDEN))
@@ -182,9 +159,9 @@ def create(req: Request, then: Then | None = None) -> dict[str, Any]:
 
 
 def update(req: Request, user_id: str, then: Then | None = None) -> dict[str, Any]:
+    value = checks.checked(req.body, "user", FIELDS, change=True, alone=True)
     with req.cloud.db.read() as session:
         load(req, session, User, user_id, "user")
-    value = checks.checked(req.body, "user", FIELDS, change=True)
     checks.same_id(value, user_id)
     known, extra = checks.split(value, (*_KNOWN, *_HIDDEN))
     # Hashing takes tens of milliseconds of processor time, so it is done before the database is locked.
@@ -212,7 +189,7 @@ def update(req: Request, user_id: str, then: Then | None = None) -> dict[str, An
         if then is not None:
             then(session, row)
         tokens.changed(session)
-        return {"user": render_user(req, row)}
+        return {"user": render_user(req, row) | {"extra": row.extra}}
 
 
 def _set_enabled(req: Request, row: User, wanted: bool | None) -> None:
@@ -234,12 +211,9 @@ def delete(req: Request, user_id: str) -> None:
 
 def change_password(req: Request, user_id: str) -> None:
     """Anybody who knows the old password may, also when that has expired; no token is asked for."""
-    wanted = ("original_password", "password")
-    body = req.body if "user" in req.body else {"user": {}}
-    value = checks.checked(body, "user", dict.fromkeys(wanted, checks.text()), wanted)
-    for name in value:
-        if name not in wanted:
-            raise BadRequest(f"Additional properties are not allowed ({name[:64]!r} was unexpected)")
+    wanted = dict.fromkeys(("original_password", "password"), checks.text())
+    value = req.body.get("user", {})
+    checks.checked_as_of_old(value, checks.members(wanted, wanted, closed=True))
     cloud = req.cloud
     with counting_failures(cloud), cloud.db.read() as session:
         row = BACKEND.user(session, user_id)
@@ -303,6 +277,7 @@ def _clean(options: dict[str, Any]) -> dict[str, Any]:
 
 def _check_default_project(session: Session, project_id: str | None) -> None:
     """A project that doesn't exist is accepted, as in Keystone; one that acts as a domain isn't."""
+    check_length("default_project_id", project_id, 64)
     project = session.get(Project, project_id) if project_id else None
     if project is not None and project.is_domain:
         raise BadRequest(f"User's default project ID cannot be a domain ID: {project_id}")

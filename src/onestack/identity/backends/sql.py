@@ -69,7 +69,8 @@ class SqlBackend:
         if not right:
             raise WrongPassword(unauthorized().message, user.id)
         if not accounts.is_enabled(rules, user, now):
-            raise Unauthorized(f"The account is disabled for user: {user.id}.")
+            # Keystone says so to who would change the password, and not to who would log in.
+            raise Unauthorized(f"The account is disabled for user: {user.id}.") if expired else unauthorized()
         if not expired and accounts.is_expired(user, now):
             raise Unauthorized(f"The password is expired and needs to be changed for user: {user.id}.")
         changes: dict[str, Any] = {}
@@ -215,7 +216,9 @@ def _named(session: Session, model: type[User] | type[Group], ids: set[str]) -> 
 
 
 def _save(session: Session, row: User | Group, noun: str) -> None:
-    clash = duplicate(noun, row.name, row.domain_id)
+    # Of what is changed Keystone doesn't say the domain.
+    state: Any = sa.inspect(row)
+    clash = duplicate(noun, row.name, "" if state.persistent else row.domain_id)
     session.add(row)
     try:
         session.flush()

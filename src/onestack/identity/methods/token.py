@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.identity.dialect import expecting, forbidden
+from onestack.core.errors import NotFound
+from onestack.identity import payloads
+from onestack.identity.dialect import forbidden
 from onestack.identity.methods.base import Proof
 from onestack.identity.tokens import Token
 
 
 def prove(proof: Proof, data: dict[str, Any]) -> str:
-    text = data.get("id")
-    if not isinstance(text, str):
-        raise expecting("id", "token")
+    text = data["id"]
+    if not text:
+        raise NotFound("No token in the request")
     parent = proof.engine.tokens.validate(text)
     _check_delegated(proof, parent)
     proof.parent = parent
@@ -28,5 +30,5 @@ def _check_delegated(proof: Proof, parent: Token) -> None:
         raise forbidden("Using trust-scoped token to create another token. Create a new trust-scoped token instead")
     if parent.system and ("project" in scope or "domain" in scope):
         raise forbidden("Using a system-scoped token to create a project-scoped or domain-scoped token is not allowed.")
-    if parent.application_credential is not None and scope:
-        raise forbidden("Using an application credential token to create a scoped token is not allowed.")
+    if payloads.is_delegated(parent.payload.methods):
+        raise forbidden("Using a delegated token to create another token is not allowed.")

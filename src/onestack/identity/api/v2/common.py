@@ -16,8 +16,11 @@ from onestack.identity.models import Project, User
 
 ADMIN = "admin_required"
 
-_NOT_OF_USERS = ("domain_id", "domain", "links", "options", "password_expires_at", "default_project_id", "federated")
-_NOT_OF_TENANTS = ("domain_id", "parent_id", "is_domain", "links", "tags", "options")
+_NOT_OF_USERS = (
+    "domain_id", "domain", "links", "options", "password_expires_at", "default_project_id", "federated",
+    "extra",
+)  # fmt: skip
+_NOT_OF_TENANTS = ("domain_id", "parent_id", "is_domain", "links", "tags", "options", "extra")
 _NOT_OF_ROLES = ("domain_id", "links", "options")
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from onestack.core.errors import BadRequest, Conflict, NotImplementedHere
+from onestack.core.errors import Conflict, NotImplementedHere
 from onestack.core.http import Request
 from onestack.identity import assignments
 from onestack.identity.api import grants, roles
 from onestack.identity.api.common import DEFAULT_DOMAIN, get_role
 from onestack.identity.api.v2.common import admin, part, role_view, visible_tenant, visible_user
-from onestack.identity.dialect import expecting, not_found
+from onestack.identity.dialect import expecting, invalid, not_found
 from onestack.identity.models import NO_DOMAIN, Assignment, Role
 
 _ON_TENANTS = grants.Grants("project", "user")
@@ -123,5 +123,5 @@ def delete_ref(req: Request, user_id: str, role_ref_id: str) -> None:
     admin(req)
     parts = dict(urllib.parse.parse_qsl(role_ref_id))
     if "tenantId" not in parts or "roleId" not in parts:
-        raise BadRequest(f"Invalid input for field 'role_ref_id': {role_ref_id[:100]!r} names no tenant and role")
+        raise invalid("role_ref_id", role_ref_id, "names no tenant and role")
     remove(req, parts["tenantId"], user_id, parts["roleId"])
