@@ -82,7 +82,11 @@ def test_other_types_are_refused(nova, server, protocol, kind, version, message)
     [
         ("os-getVNCConsole", "xvpvnc", "Invalid console type xvpvnc"),
         ("os-getSPICEConsole", "spice-html5", "Unavailable console type spice-html5."),
-        ("os-getRDPConsole", "rdp-html5", "Unavailable console type rdp-html5."),
+        (
+            "os-getRDPConsole",
+            "rdp-html5",
+            "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+        ),
     ],
 )
 def test_other_actions_are_refused(nova, server, action, kind, message):

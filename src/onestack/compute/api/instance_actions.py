@@ -45,7 +45,7 @@ def show(req: Request, server_id: str, request_id: str) -> dict[str, Any]:
         found = _load(req, session, server_id)
         row = _find(session, server_id, request_id)
         if row is None:
-            raise NotFound(f"Action for request_id {request_id} on instance {server_id} not found")
+            raise NotFound(f"Action {request_id} not found")
         body = _action(req, row)
         admin = req.allows("os_compute_api:os-instance-actions:events", {"project_id": found.server.project_id})
         if admin or req.version >= (2, 51):

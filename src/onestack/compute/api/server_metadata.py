@@ -42,7 +42,7 @@ def update_all(req: Request, server_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, server_id: str, key: str) -> dict[str, Any]:
-    values = _body(req, "meta")
+    values = _body(req, "meta", schema.one_pair)
     if list(values) != [key]:
         raise BadRequest("Request body and URI mismatch")
     with req.cloud.db.write() as session:
@@ -59,8 +59,8 @@ def delete(req: Request, server_id: str, key: str) -> None:
         _set(req, session, server, {name: value for name, value in server.meta.items() if name != key})
 
 
-def _body(req: Request, key: str) -> dict[str, str]:
-    checked: dict[str, str] = schema.obj({key: schema.metadata}, (key,), req.version)("", req.body)[key]
+def _body(req: Request, key: str, check: schema.Check = schema.metadata) -> dict[str, str]:
+    checked: dict[str, str] = schema.obj({key: check}, (key,), req.version)("", req.body)[key]
     return checked
 
 

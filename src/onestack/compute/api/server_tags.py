@@ -29,6 +29,7 @@ def show(req: Request, server_id: str, tag: str) -> None:
 
 
 def update(req: Request, server_id: str, tag: str) -> Response:
+    schema.null("", req.body)
     try:
         schema.tag("tag", tag)
     except BadRequest:

@@ -151,15 +151,15 @@ def _update_fields(version: Version) -> dict[str, schema.Check]:
     found: dict[str, schema.Check] = {
         "name": schema.name_of(version),
         "OS-DCF:diskConfig": schema.disk_config,
-        "accessIPv4": schema.either(schema.one_of(""), schema.address(4)),
-        "accessIPv6": schema.either(schema.one_of(""), schema.address(6)),
+        "accessIPv4": schema.address(4),
+        "accessIPv6": schema.address(6),
     }
     if version >= (2, 19):
         found["description"] = schema.description
     if version >= (2, 90):
         found["hostname"] = schema.fqdn if version >= (2, 94) else schema.hostname
     if version >= (2, 104):
-        found["pinned_availability_zone"] = schema.string(255, 1, null=True)
+        found["pinned_availability_zone"] = schema.name_or_none
     return found
 
 
