@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.compute import links
 from onestack.compute.api import (
     actions,
     diagnostics,
@@ -24,6 +25,7 @@ from onestack.compute.api import (
     versions,
 )
 from onestack.compute.dialect import CHOICES, DOCUMENT
+from onestack.core.http import Request
 from onestack.core.routes import Route
 
 _V = "os_compute_api:"
@@ -78,8 +80,27 @@ KEYPAIRS = [
 _S = "/servers/{server_id}"
 
 
+# What is shown of one server without any query parameter.
+_BARE = frozenset(
+    ("", "/ips", "/ips/{network}", "/metadata", "/metadata/{key}", "/tags", "/tags/{tag}", "/os-interface",
+     "/os-interface/{port_id}", "/os-instance-actions/{request_id}")
+)  # fmt: skip
+
+
+def _bare(handler: Any) -> Any:
+    """From 2.102 on a parameter that means nothing is an error there as well."""
+
+    def handle(req: Request, **params: Any) -> Any:
+        links.refuse_unknown_query(req, frozenset(), since=(2, 102))
+        return handler(req, **params)
+
+    return handle
+
+
 def _of_server(method: str, path: str, handler: Any, rule: str, **more: Any) -> Route:
     """A route below one server: the rule is checked against that server's project."""
+    if method == "GET" and path in _BARE:
+        handler = _bare(handler)
     return Route(method, _S + path, handler, _V + rule, target="object", **more)
 
 
@@ -95,7 +116,7 @@ SERVERS = [
     Route(
         "GET",
         f"{_S}/topology",
-        server_extras.topology,
+        _bare(server_extras.topology),
         "compute:server:topology:index",
         target="object",
         since=(2, 78),

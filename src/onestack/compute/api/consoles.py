@@ -31,7 +31,7 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         found = servers.load(req, session, server_id)
         if protocol == "rdp":
-            raise BadRequest(f"Unavailable console type {protocol}.")
+            raise BadRequest(_MALFORMED)
         url = _open(session, req, found, protocol, kind)
     return {"remote_console": {"protocol": protocol, "type": kind, "url": url}}
 

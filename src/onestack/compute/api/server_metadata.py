@@ -43,10 +43,10 @@ def update_all(req: Request, server_id: str) -> dict[str, Any]:
 
 def update(req: Request, server_id: str, key: str) -> dict[str, Any]:
     values = _body(req, "meta", schema.one_pair)
-    if list(values) != [key]:
-        raise BadRequest("Request body and URI mismatch")
     with req.cloud.db.write() as session:
         server = _load(req, session, server_id, "update_server_metadata")
+        if list(values) != [key]:
+            raise BadRequest("Request body and URI mismatch")
         _set(req, session, server, {**server.meta, **values})
     return {"meta": values}
 
