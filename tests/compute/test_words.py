@@ -79,7 +79,7 @@ def test_users_filter_by_host_name_since_290(nova):
 
 def test_parameters_without_a_meaning_are_refused_since_2102(nova):
     server = nova.boot()
-    for path in ("", "/ips", "/metadata", "/tags", "/os-interface", "/topology"):
+    for path in ("", "/ips", "/metadata", "/os-interface", "/topology"):
         url = f"/v2.1/servers/{server}{path}?x=1"
         assert nova.client.get(url, headers={"OpenStack-API-Version": "compute 2.101"}).status_code == 200
         answer = nova.client.get(url, headers={"OpenStack-API-Version": "compute 2.102"})

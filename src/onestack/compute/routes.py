@@ -82,7 +82,7 @@ _S = "/servers/{server_id}"
 
 # What is shown of one server without any query parameter.
 _BARE = frozenset(
-    ("", "/ips", "/ips/{network}", "/metadata", "/metadata/{key}", "/tags", "/tags/{tag}", "/os-interface",
+    ("", "/ips", "/ips/{network}", "/metadata", "/metadata/{key}", "/tags/{tag}", "/os-interface",
      "/os-interface/{port_id}", "/os-instance-actions/{request_id}")
 )  # fmt: skip
 
