@@ -86,6 +86,13 @@ def test_parameters_without_a_meaning_are_refused_since_2102(nova):
         assert said(answer) == "Additional properties are not allowed ('x' was unexpected)"
 
 
+def test_actions_are_not_changed_before_they_were(nova):
+    query = "changes-since=2021-01-01T00:00:00Z&changes-before=2020-01-01T00:00:00Z"
+    url = f"/v2.1/servers/{nova.boot()}/os-instance-actions?{query}"
+    answer = nova.client.get(url, headers={"OpenStack-API-Version": "compute 2.66"})
+    assert said(answer) == "The value of changes-since must be less than or equal to changes-before."
+
+
 def test_the_token_comes_before_everything(nova):
     for path, version in (("/v2.1/nowhere", "2.1"), ("/v2.1/servers", "9.9"), (f"/v2.1/{PROJECT}/", "2.1")):
         answer = nova.client.get(path, as_=None, headers={"OpenStack-API-Version": f"compute {version}"})

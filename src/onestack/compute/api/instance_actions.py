@@ -65,12 +65,16 @@ def _find(session: Session, server_id: str, request_id: str) -> Operation | None
 
 
 def _page(req: Request, session: Session, server_id: str, query: sa.Select[Any]) -> sa.Select[Any]:
-    for name, since in (("changes-since", (2, 58)), ("changes-before", (2, 66))):
-        text = req.get(name)
-        if text is not None and req.version >= since:
-            moment = links.moment(name, text)
-            later = name == "changes-since"
-            query = query.where(Operation.updated_at >= moment if later else Operation.updated_at <= moment)
+    moments = {
+        name: links.moment(name, text)
+        for name, since in (("changes-since", (2, 58)), ("changes-before", (2, 66)))
+        if (text := req.get(name)) is not None and req.version >= since
+    }
+    if len(moments) == 2 and moments["changes-since"] > moments["changes-before"]:
+        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
+    for name, moment in moments.items():
+        later = name == "changes-since"
+        query = query.where(Operation.updated_at >= moment if later else Operation.updated_at <= moment)
     marker = req.get("marker")
     if marker is not None:
         row = _find(session, server_id, marker)
