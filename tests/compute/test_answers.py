@@ -74,7 +74,8 @@ def test_limit_0_asks_for_none(nova):
 def test_a_slash_at_the_end_leads_nowhere(nova, base, path):
     for method in ("GET", "DELETE"):
         answer = nova.client.request(method, f"{base}/{path}")
-        assert (answer.status_code, set(answer.json)) == (404, {"itemNotFound"})
+        assert answer.status_code == 404
+        assert answer.headers["Content-Type"].startswith("text/")
 
 
 @pytest.mark.parametrize("path", ["/", "/v2.1/", "/v2/"])

@@ -10,9 +10,12 @@ from tests.conftest import OTHER_PROJECT, PROJECT
 def test_version_documents_need_no_token(compute):
     listed = compute.get("/", as_=None).json["versions"]
     assert [entry["id"] for entry in listed] == ["v2.0", "v2.1"]
-    for path in ("/v2.1", "/v2.1/", f"/v2.1/{PROJECT}", f"/v2.1/{PROJECT}/"):
+    for path in ("/v2.1", "/v2.1/"):
         version = compute.get(path, as_=None).json["version"]
         assert (version["version"], version["min_version"]) == ("2.104", "2.1")
+    assert compute.get(f"/v2.1/{PROJECT}/", as_=None).status_code == 401
+    assert compute.get(f"/v2.1/{PROJECT}/").json["version"]["version"] == "2.104"
+    assert compute.get(f"/v2.1/{PROJECT}").status_code == 404
     assert compute.get("/v2/", as_=None).json["version"]["id"] == "v2.0"
 
 

@@ -42,10 +42,11 @@ def limit(req: Request) -> int:
     text = req.get("limit")
     if text is None:
         return MAX_LIMIT
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
+    if not (text.isascii() and text.isdigit()):
         # Only a number that isn't negative passes Nova's query schema.
-        raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. {text!r} does not match '^[0-9]*$'")
-    return min(int(text), MAX_LIMIT) if text else MAX_LIMIT
+        wrong = f"{text!r} does not match '^[0-9]*$'" if text else "'' should be non-empty"
+        raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. {wrong}")
+    return min(int(text), MAX_LIMIT) if len(text) < 20 else MAX_LIMIT
 
 
 def next_links(req: Request, collection: str, shown: int, size: int, last: str | None) -> list[dict[str, str]] | None:

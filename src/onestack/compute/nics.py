@@ -50,26 +50,23 @@ def security_groups(ports: Iterable[Nic]) -> list[dict[str, str]]:
     return [{"name": name} for name in groups.values()]
 
 
-def requested(networks: Any, count: int) -> str | list[NicRequest]:
+def requested(networks: Any) -> str | list[NicRequest]:
     """The `networks` of a create, checked: AUTO, NONE, or requests. Without any: on the project's only network."""
     if isinstance(networks, str):
         return networks
-    found = []
+    found: list[NicRequest] = []
     for entry in networks or []:
         port, uuid, fixed = entry.get("port"), entry.get("uuid"), entry.get("fixed_ip")
+        if port is not None and any(port == other.port_id for other in found):
+            raise BadRequest(f"Port ID '{port}' was specified twice: you cannot attach a port multiple times.")
+        if port is not None and fixed is not None:
+            raise BadRequest(
+                f"Specified Fixed IP '{fixed}' cannot be used with port '{port}': the two cannot be specified together."
+            )
+        if port is None and "uuid" not in entry:
+            raise BadRequest("Bad network format: missing 'uuid'")
         if port is None and not schema.is_uuid(uuid):
             raise BadRequest(f"Bad networks format: network uuid is not in proper format ({uuid})")
-        if port is not None and fixed is not None:
-            raise BadRequest(f"Specified Fixed IP '{fixed}' cannot be used with port '{port}'")
-        if count > 1 and port is not None:
-            raise BadRequest(
-                "Unable to launch multiple instances with a single configured port ID. Please launch your instance one "
-                "by one with different ports."
-            )
-        if count > 1 and fixed is not None:
-            raise BadRequest(
-                "Invalid fixed IP Address in server create request: max_count must be 1 if a fixed IP is given."
-            )
         found.append(NicRequest(network_id=None if port else uuid, port_id=port, fixed_ip=fixed, tag=entry.get("tag")))
     return found or [NicRequest()]
 

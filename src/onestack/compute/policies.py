@@ -46,6 +46,7 @@ POLICIES: dict[str, str] = {
     f"{_V}servers:create:forced_host": ADMIN,
     f"{_V}servers:create:trusted_certs": MEMBER,
     "compute:servers:create:requested_destination": ADMIN,
+    "compute:server:topology:index": READER,
     f"{_V}servers:update": MEMBER,
     f"{_V}servers:delete": MEMBER,
     f"{_V}servers:start": MEMBER,

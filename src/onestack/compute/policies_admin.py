@@ -55,7 +55,6 @@ POLICIES: dict[str, str] = {
     f"{_V}os-server-external-events:create": f"{ADMIN} or role:service",
     f"{_V}os-server-password:show": READER,
     f"{_V}os-server-password:clear": MEMBER,
-    f"{_V}os-virtual-interfaces": READER,
     f"{_V}os-security-groups:get": READER,
     f"{_V}os-security-groups:show": READER,
     f"{_V}os-security-groups:create": MEMBER,

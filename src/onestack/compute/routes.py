@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.compute import links
 from onestack.compute.api import (
     actions,
     diagnostics,
@@ -17,19 +18,27 @@ from onestack.compute.api import (
     interfaces,
     keypairs,
     server_create,
+    server_extras,
     server_metadata,
     server_tags,
     servers,
     versions,
 )
+from onestack.compute.dialect import CHOICES, DOCUMENT
+from onestack.core.http import Request
 from onestack.core.routes import Route
 
 _V = "os_compute_api:"
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 VERSIONS = [
-    Route("GET", "/", versions.index, public=True),
-    Route("GET", "/v2", versions.show_v2, public=True),
-    Route("GET", "/v2.1", versions.show_v21, public=True),
+    *(Route(method, "/", versions.index, public=True) for method in _METHODS),
+    *(Route(method, "/v2", versions.show_v2, public=True) for method in _METHODS),
+    *(Route(method, "/v2.1", versions.show_v21, public=True) for method in _METHODS),
+    *(Route(method, CHOICES, versions.choices, public=True, status=300) for method in _METHODS),
+    Route("GET", f"/v2{DOCUMENT}", versions.show_v2),
+    Route("GET", f"/v2.1{DOCUMENT}", versions.show_v21),
 ]
 
 FLAVORS = [
@@ -71,20 +80,47 @@ KEYPAIRS = [
 _S = "/servers/{server_id}"
 
 
+# What is shown of one server without any query parameter.
+_BARE = frozenset(
+    ("", "/ips", "/ips/{network}", "/metadata", "/metadata/{key}", "/tags/{tag}", "/os-interface",
+     "/os-interface/{port_id}", "/os-instance-actions/{request_id}")
+)  # fmt: skip
+
+
+def _bare(handler: Any) -> Any:
+    """From 2.102 on a parameter that means nothing is an error there as well."""
+
+    def handle(req: Request, **params: Any) -> Any:
+        links.refuse_unknown_query(req, frozenset(), since=(2, 102))
+        return handler(req, **params)
+
+    return handle
+
+
 def _of_server(method: str, path: str, handler: Any, rule: str, **more: Any) -> Route:
     """A route below one server: the rule is checked against that server's project."""
+    if method == "GET" and path in _BARE:
+        handler = _bare(handler)
     return Route(method, _S + path, handler, _V + rule, target="object", **more)
 
 
 SERVERS = [
     Route("GET", "/servers", servers.index, f"{_V}servers:index"),
-    Route("POST", "/servers", server_create.create, f"{_V}servers:create", dict, 202),
+    Route("POST", "/servers", server_create.create, f"{_V}servers:create", dict, 202, target="object"),
     Route("GET", "/servers/detail", servers.detail, f"{_V}servers:detail"),
     _of_server("GET", "", servers.show, "servers:show"),
     _of_server("PUT", "", servers.update, "servers:update", body=dict),
     _of_server("DELETE", "", servers.delete, "servers:delete", status=204),
     _of_server("POST", "/action", actions.action, "servers:show", stream=True, status=202),
     _of_server("GET", "/diagnostics", diagnostics.show, "os-server-diagnostics", stream=True),
+    Route(
+        "GET",
+        f"{_S}/topology",
+        _bare(server_extras.topology),
+        "compute:server:topology:index",
+        target="object",
+        since=(2, 78),
+    ),
     _of_server("GET", "/ips", servers.ips, "ips:index"),
     _of_server("GET", "/ips/{network}", servers.ips_of_network, "ips:show"),
     _of_server("GET", "/metadata", server_metadata.index, "server-metadata:index"),
@@ -97,7 +133,7 @@ SERVERS = [
     _of_server("PUT", "/tags", server_tags.update_all, "os-server-tags:update_all", body=dict, since=(2, 26)),
     _of_server("DELETE", "/tags", server_tags.delete_all, "os-server-tags:delete_all", status=204, since=(2, 26)),
     _of_server("GET", "/tags/{tag}", server_tags.show, "os-server-tags:show", status=204, since=(2, 26)),
-    _of_server("PUT", "/tags/{tag}", server_tags.update, "os-server-tags:update", status=201, since=(2, 26)),
+    _of_server("PUT", "/tags/{tag}", server_tags.update, "os-server-tags:update", body=Any, status=201, since=(2, 26)),
     _of_server("DELETE", "/tags/{tag}", server_tags.delete, "os-server-tags:delete", status=204, since=(2, 26)),
     _of_server("GET", "/os-interface", interfaces.index, "os-attach-interfaces:list"),
     _of_server("POST", "/os-interface", interfaces.create, "os-attach-interfaces:create", body=dict),

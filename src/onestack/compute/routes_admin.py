@@ -109,10 +109,6 @@ OTHERS = [
     _of_object(
         "DELETE", f"{_SERVER}/os-server-password", server_extras.clear_password, "os-server-password:clear", status=204
     ),
-    _of_object(
-        "GET", f"{_SERVER}/os-virtual-interfaces", server_extras.virtual_interfaces, "os-virtual-interfaces",
-        until=(2, 43),
-    ),
 ]  # fmt: skip
 
 ROUTES = [*QUOTAS, *HOSTS, *GROUPS, *OTHERS, *routes_proxy.ROUTES]

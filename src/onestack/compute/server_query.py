@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import links, state
+from onestack.compute import links, list_schema, state
 from onestack.compute.models import Server, ServerTag
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
@@ -98,6 +98,8 @@ def _allowed(req: Request) -> dict[str, str]:
     allowed = KNOWN if everything else _FOR_ALL | frozenset(("ip6", "changes-before", "locked", *_TAG_FILTERS))
     if req.version >= (2, 83):
         allowed |= _FOR_ALL_2_83
+    if req.version >= (2, 90):
+        allowed |= {"hostname"}
     filters = {name: value for name, value in req.query if name in allowed and name not in PAGING}
     if req.version < (2, 66):
         filters.pop("changes-before", None)
@@ -325,7 +327,7 @@ def _repeats(parsed: Any, *, inside: bool) -> bool:
 
 
 def sorts(req: Request) -> list[tuple[str, str]]:
-    """Sort keys and directions; unknown keys are left out, as Nova does for those that a caller may not use."""
+    """Sort keys, which have been checked, and directions."""
     keys = [key.strip() for key in req.get_all("sort_key")] or ["created_at"]
     directions = [text.strip().lower() for text in req.get_all("sort_dir")] or ["desc"]
     for direction in directions:
@@ -334,9 +336,7 @@ def sorts(req: Request) -> list[tuple[str, str]]:
                              f"'{direction}' does not match '^(?i)(asc|desc)$'")  # fmt: skip
     result = []
     for number, key in enumerate(keys):
-        if key not in SORT:
-            raise BadRequest(f"Sort key supplied is not valid: {key}.")
-        if key in ("host", "node") and not req.ctx.is_admin:
+        if key in list_schema.IGNORED_SORT_KEYS and not (key == "locked" and req.version >= (2, 73)):
             continue
         result.append((key, directions[number] if number < len(directions) else directions[-1]))
     last = directions[0]

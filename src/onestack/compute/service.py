@@ -15,6 +15,7 @@ from onestack.compute import (
     routes,
     routes_admin,
     routes_console,
+    routes_gone,
     servers,
 )  # fmt: skip
 from onestack.compute.agentapi import routes as agentapi
@@ -22,7 +23,7 @@ from onestack.compute.agentapi.dialect import AgentDialect
 from onestack.compute.console.agents import AgentSocket
 from onestack.compute.console.proxy import ConsoleProxy
 from onestack.compute.console.streams import Streams
-from onestack.compute.dialect import ComputeDialect, entered, without_project
+from onestack.compute.dialect import ComputeDialect, without_project
 from onestack.compute.metadata import service as metadata
 from onestack.compute.microversions import MINIMUM
 from onestack.core.cloud import Cloud
@@ -32,9 +33,9 @@ from onestack.core.routes import Route
 
 def build(cloud: Cloud) -> dict[str, Any]:
     """The applications of compute by their names in config.PORTS, and "agent"."""
+    table = [*routes.ROUTES, *routes_admin.ROUTES, *routes_console.ROUTES, *routes_gone.ROUTES]
     compute = Service(
-        cloud, "compute", ComputeDialect(),
-        [*routes.VERSIONS, *mounted([*routes.ROUTES, *routes_admin.ROUTES, *routes_console.ROUTES])],
+        cloud, "compute", ComputeDialect(), [*routes.VERSIONS, *mounted(table)],
         {**policies.POLICIES, **policies_admin.POLICIES, **policies_console.POLICIES}, rewrite=without_project,
     )  # fmt: skip
     agent = Service(cloud, "agent", AgentDialect(), agentapi.routes(), {})
@@ -50,11 +51,7 @@ def mounted(table: Iterable[Route]) -> list[Route]:
     """Each route below /v2.1, and those of the first microversion below /v2 as well."""
     found = []
     for route in table:
-        handler = route.handler if route.stream else entered(route.handler, legacy=False)
-        found.append(msgspec.structs.replace(route, path=f"/v2.1{route.path}", handler=handler))
+        found.append(msgspec.structs.replace(route, path=f"/v2.1{route.path}"))
         if route.serves(MINIMUM):
-            handler = route.handler if route.stream else entered(route.handler, legacy=True)
-            found.append(
-                msgspec.structs.replace(route, path=f"/v2{route.path}", handler=handler, since=None, until=None)
-            )
+            found.append(msgspec.structs.replace(route, path=f"/v2{route.path}", since=None, until=None))
     return found

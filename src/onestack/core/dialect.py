@@ -35,6 +35,10 @@ class Dialect:
     no_body = b""  # what a request without a body is taken for, where a body is expected
     strict_content_type = False  # answer 415 to a body that doesn't say it is JSON
     quiet = False  # requests are logged at debug: programs of ours that ask all the time
+    empty_type = ""  # the content type of an empty answer; old clients of most services try to parse what is JSON
+    empty_is_null = False  # an empty body is read as null where any JSON will do
+    token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
+    knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."
 
@@ -57,9 +61,20 @@ class Dialect:
         """The microversion that a request asks for (header names in lower case). Raises NotAcceptable or BadRequest."""
         return (0, 0)
 
+    def version_at(self, path: str, headers: Mapping[str, str]) -> Version:
+        """The same where it also depends on the path: some have no microversions."""
+        return self.version(headers)
+
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         """Headers on every answer."""
         return {"x-openstack-request-id": request_id}
+
+    def fault_headers(self, fault: Fault, request_id: str, version: Version) -> dict[str, str]:
+        """Headers on every error answer."""
+        return self.headers(request_id, version)
+
+    def check(self, req: Any) -> None:
+        """What is refused of a request whose caller is known, before anything else is looked at. Raises a Fault."""
 
     def invalid(self, path: str, message: str, value: Any = None) -> Fault:
         """A body that doesn't fit the schema: `path` is dotted ("server.name"), `message` says what is expected."""
@@ -76,15 +91,23 @@ class Dialect:
             "The server could not comply with the request since it is either malformed or otherwise incorrect."
         )
 
+    def not_object(self, value: Any) -> Fault:
+        """A body that is JSON, or empty (None), and no object where one is wanted."""
+        return self.malformed()
+
     def not_found(self, path: str) -> Fault:
-        """No such route."""
+        """No such route at this microversion."""
         return Fault("The resource could not be found.", status=404)
+
+    def nowhere(self, path: str) -> Fault:
+        """No such route at all."""
+        return self.not_found(path)
 
     def not_allowed(self) -> Fault:
         return Fault("The method is not allowed for the requested URL.", status=405)
 
 
-_VERSION = re.compile(r"^([1-9]\d*|0)\.([1-9]\d*|0)$")
+_VERSION = re.compile(r"^([1-9]\d*|0)\.([1-9]\d*|0)$", re.ASCII)
 
 
 class Microversions:
@@ -110,13 +133,15 @@ class Microversions:
             low, high = (f"{v[0]}.{v[1]}" for v in (self.minimum, self.maximum))
             raise NotAcceptable(
                 f"Version {text} is not supported by the API. Minimum is {low} and maximum is {high}.",
-                extra={"min_version": low, "max_version": high},
+                extra={"asked": text, "min_version": low, "max_version": high},
             )
         return version
 
     def _asked(self, headers: Mapping[str, str]) -> str | None:
-        for part in headers.get("openstack-api-version", "").split(","):
-            words = part.split()
-            if len(words) == 2 and words[0] == self.service:
-                return words[1]
-        return headers.get(self.legacy.lower()) if self.legacy else None
+        """Of several values for this service the last one counts, as in the services' common parser."""
+        for part in reversed(headers.get("openstack-api-version", "").split(",")):
+            words = part.split(None, 1)
+            if len(words) == 2 and words[0].lower() == self.service:
+                return words[1].strip()
+        legacy = headers.get(self.legacy.lower()) if self.legacy else None
+        return legacy if legacy is None else legacy.rpartition(",")[2].strip()

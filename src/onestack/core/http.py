@@ -250,6 +250,8 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
     ) -> None:
         request_id = _request_id(service)
+        if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
+            return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
             fault = service.dialect.not_allowed()
             fault.headers.update(error.headers or {})
@@ -257,7 +259,6 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
             fault = service.dialect.malformed()
         else:
             fault = _internal(service, error, request_id)
-        response.set_headers(service.dialect.headers(request_id, (0, 0)))
         _write_fault(service, request, response, fault, request_id, (0, 0))
 
     app.add_sink(unknown, "/")
@@ -300,9 +301,7 @@ async def _serve(
     started = time.perf_counter()
     req = Request(service, request, _request_id(service), pool)
     try:
-        req.version = service.dialect.version(request.headers)
-        route = _choose(service, routes, req)
-        req.route = route
+        route = req.route = await _route(service, routes, req)
         if route.stream:
             await req.run(_enter, req, route)
             _storable(req, params)
@@ -314,9 +313,8 @@ async def _serve(
                 raw = await _read(service, request)
             result = await asyncio.get_running_loop().run_in_executor(pool, _call, req, route, raw, params)
         response.set_headers(service.dialect.headers(req.id, req.version))
-        _write(response, result, route)
+        _write(service, response, result, route)
     except Exception as error:
-        response.set_headers(service.dialect.headers(req.id, req.version))
         _write_fault(service, request, response, _to_fault(service, error, req.id), req.id, req.version)
     _log(service, req, response, time.perf_counter() - started)
 
@@ -325,11 +323,26 @@ def _request_id(service: Service) -> str:
     return "req-" + service.cloud.ids.uuid()
 
 
+async def _route(service: Service, routes: list[Route] | None, req: Request) -> Route:
+    try:
+        return _choose(service, routes, req)
+    except Fault:
+        if service.dialect.token_first and not any(route.public for route in routes or ()):
+            await req.run(_authenticate, req)
+        raise
+
+
 def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route:
-    for route in routes or ():
+    dialect, path = service.dialect, req.falcon.path
+    if routes is None and dialect.token_first:
+        raise dialect.nowhere(path)
+    req.version = dialect.version_at(path, req.falcon.headers)
+    if routes is None:
+        raise dialect.nowhere(path)
+    for route in routes:
         if route.serves(req.version):
             return route
-    raise service.dialect.not_found(req.falcon.path)
+    raise dialect.not_found(path)
 
 
 async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
@@ -351,20 +364,25 @@ async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
 
 def _enter(req: Request, route: Route) -> None:
     """Token and, where the route allows it before the object is known, policy."""
+    _authenticate(req, route.public)
+    for key, value in req.query:
+        if "\x00" in key or "\x00" in value:
+            raise BadRequest("The query string must not contain NUL characters.")
+    req.service.dialect.check(req)
+    if route.policy is not None and route.target == "caller" and not route.public:
+        req.authorize()
+
+
+def _authenticate(req: Request, public: bool = False) -> None:
     token = req.falcon.get_header("X-Auth-Token")
     if token:
         service_token = req.falcon.get_header("X-Service-Token")
         req._ctx = _caller_of_service(req, token, service_token) if service_token else _caller(req, token)
     if req._ctx is None:
-        if not route.public:
+        if not public:
             raise Unauthorized(req.service.dialect.unauthenticated, extra={"no_token": True})
     else:
         req._ctx = msgspec.structs.replace(req._ctx, request_id=req.id, remote=req.falcon.remote_addr or "")
-    for key, value in req.query:
-        if "\x00" in key or "\x00" in value:
-            raise BadRequest("The query string must not contain NUL characters.")
-    if route.policy is not None and route.target == "caller" and not route.public:
-        req.authorize()
 
 
 def _caller(req: Request, token: str) -> Context | None:
@@ -428,6 +446,10 @@ def _check_authorized(req: Request, route: Route) -> None:
 
 
 def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
+    if not raw and schema is dict:
+        raise dialect.not_object(None)
+    if not raw and schema is Any and dialect.empty_is_null:
+        return None
     try:
         value = _decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
@@ -435,7 +457,7 @@ def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
     _sane(dialect, value, "")
     if schema is dict:
         if not isinstance(value, dict):
-            raise dialect.malformed()
+            raise dialect.not_object(value)
         return value
     if schema is Any:
         return value
@@ -465,7 +487,7 @@ def _sane(dialect: Dialect, value: Any, path: str) -> None:
         raise dialect.invalid(path, "The number is too large.", value)
 
 
-def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
+def _write(service: Service, response: falcon.asgi.Response, result: Any, route: Route) -> None:
     if not isinstance(result, Response):
         result = Response(None if result is None else _encode(result))
     response.status = result.status or route.status
@@ -477,8 +499,7 @@ def _write(response: falcon.asgi.Response, result: Any, route: Route) -> None:
     elif result.body is not None:
         response.data = result.body if isinstance(result.body, bytes) else _encode(result.body)
     elif not result.content_type and response.status not in _WITHOUT_TYPE:
-        # An empty answer has no type; Falcon would announce JSON, which old clients then try to parse.
-        response.content_type = ""
+        response.content_type = service.dialect.empty_type  # Falcon would announce JSON
 
 
 def _write_fault(
@@ -493,6 +514,7 @@ def _write_fault(
     body, content_type = service.dialect.render_error(fault, request_id, version, accept)
     response.status = fault.status
     response.content_type = content_type
+    response.set_headers(service.dialect.fault_headers(fault, request_id, version))
     response.set_headers(fault.headers)
     if fault.status == 401:
         response.set_headers(service.challenge(request, fault))

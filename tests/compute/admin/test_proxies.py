@@ -161,7 +161,7 @@ def test_floating_ips(nova, member, external):
     assert nova.act(server, "removeFloatingIp", {"address": made["ip"]}).status_code == 409
     assert nova.act(server, "addFloatingIp", {"address": "172.24.4.250"}).status_code == 404
     assert nova.act(server, "addFloatingIp", {"address": "x"}).status_code == 400
-    assert nova.act(server, "addFloatingIp", {"address": made["ip"]}, version="2.44").status_code == 400
+    assert nova.act(server, "addFloatingIp", {"address": made["ip"]}, version="2.44").status_code == 404
     assert member.delete(f"os-floating-ips/{made['id']}").status_code == 202
     assert member.delete(f"os-floating-ips/{made['id']}").status_code == 404
 
@@ -196,8 +196,6 @@ def test_floating_ip_of_a_server(nova, member, external, client_of):
     assert len(nova.show(server)["addresses"]["mine"]) == 1
     groups = member.get(f"servers/{server}/os-security-groups", "2.96").json["security_groups"]
     assert [group["name"] for group in groups] == ["default"]
-    (vif,) = member.get(f"servers/{server}/os-virtual-interfaces", "2.12").json["virtual_interfaces"]
-    assert set(vif) == {"id", "mac_address", "net_id"}
 
 
 @pytest.mark.parametrize("path", ["images/detail", "os-security-groups", "os-floating-ips", "os-networks"])

@@ -85,11 +85,8 @@ def test_external_events(nova, operator):
     assert send(waiting).json["events"][0]["code"] == 422
 
 
-def test_passwords_and_virtual_interfaces(nova, operator):
+def test_passwords(nova, operator):
     server = nova.boot()
     assert operator.get(f"servers/{server}/os-server-password", as_="member").json == {"password": ""}
     assert operator.delete(f"servers/{server}/os-server-password", as_="member").status_code == 204
     assert operator.get(f"servers/{server}/os-server-password", as_="other").status_code == 404
-    interfaces = operator.get(f"servers/{server}/os-virtual-interfaces", as_="member")
-    assert interfaces.json == {"virtual_interfaces": []}
-    assert operator.get(f"servers/{server}/os-virtual-interfaces", "2.44", as_="member").status_code == 404

@@ -29,6 +29,9 @@ def token_of(url):
     return urllib.parse.parse_qs(inner)["token"][0]
 
 
+MALFORMED = "The server could not comply with the request since it is either malformed or otherwise incorrect."
+
+
 @pytest.fixture
 def server(nova):
     return nova.boot()
@@ -66,7 +69,7 @@ def test_the_older_actions(nova, server):
     [
         ("vnc", "xvpvnc", "2.6", "Invalid console type xvpvnc"),
         ("spice", "spice-html5", "2.6", "Unavailable console type spice-html5."),
-        ("rdp", "rdp-html5", "2.6", "Unavailable console type rdp."),
+        ("rdp", "rdp-html5", "2.6", MALFORMED),
         ("mks", "webmks", "2.8", "Unavailable console type webmks."),
         ("spice", "spice-direct", "2.99", "Unavailable console type spice-direct."),
         ("serial", "novnc", "2.6", "Invalid console type novnc"),
@@ -82,7 +85,7 @@ def test_other_types_are_refused(nova, server, protocol, kind, version, message)
     [
         ("os-getVNCConsole", "xvpvnc", "Invalid console type xvpvnc"),
         ("os-getSPICEConsole", "spice-html5", "Unavailable console type spice-html5."),
-        ("os-getRDPConsole", "rdp-html5", "Unavailable console type rdp-html5."),
+        ("os-getRDPConsole", "rdp-html5", MALFORMED),
     ],
 )
 def test_other_actions_are_refused(nova, server, action, kind, message):

@@ -13,11 +13,9 @@ from sqlalchemy.orm import Session
 
 from onestack.compute import hosts, nics, questions, schema, servers
 from onestack.compute.api import create_image, rebuild
-from onestack.compute.dialect import check_project
-from onestack.compute.microversions import LEGACY
 from onestack.compute.servers import Loaded
 from onestack.core.dialect import Version
-from onestack.core.errors import BadRequest, Conflict, NotImplementedHere
+from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, NotImplementedHere
 from onestack.core.http import Request, Response
 
 _V = "os_compute_api:"
@@ -42,29 +40,26 @@ class Action(msgspec.Struct, frozen=True):
 
 async def action(req: Request, server_id: str) -> Response:
     """A stream handler, so that an action that asks a host needs no thread while it waits."""
-    legacy = req.falcon.path.startswith("/v2/")
-    if legacy:
-        req.version = LEGACY
-    check_project(req)
-    name, argument, chosen = _chosen(req, await req.json(dict))
+    body = await req.json(Any)
+    if body is None and not req.falcon.content_length:
+        raise BadRequest("Malformed request body")
+    name, argument, chosen = _chosen(req, body)
     if chosen.ask is not None:
         return await chosen.ask(req, server_id, argument)
     return await req.run(_run, req, server_id, name, argument, chosen)
 
 
-def _chosen(req: Request, body: dict[str, Any]) -> tuple[str, Any, Action]:
-    if len(body) != 1:
-        names = [name for name in body if name in ACTIONS]
-        if len(names) != 1:
-            raise BadRequest("Malformed request body")
-        if req.version != LEGACY:
-            raise BadRequest("Additional properties are not allowed (" + ", ".join(
-                repr(key) for key in sorted(set(body) - set(names))) + " was unexpected)")  # fmt: skip
-        body = {names[0]: body[names[0]]}
-    name, value = next(iter(body.items()))
+def _chosen(req: Request, body: Any) -> tuple[str, Any, Action]:
+    if isinstance(body, (dict, list, str)) and len(body) != 1:
+        raise BadRequest("Malformed request body")
+    if not isinstance(body, dict):
+        raise NotFound("The resource could not be found.")
+    ((name, value),) = body.items()
     chosen = ACTIONS.get(name)
-    if chosen is None or not _serves(chosen, req.version):
+    if chosen is None:
         raise BadRequest(f"There is no such action: {name}")
+    if not _serves(chosen, req.version):
+        raise NotFound("The resource could not be found.")
     if chosen.argument is not None:
         value = chosen.argument(req.version, name, value)
     return name, value, chosen
@@ -186,14 +181,12 @@ def _host_to_ask(req: Request, server_id: str, rule: str) -> str:
         return found.server.host
 
 
-def _nothing(_version: Version, name: str, value: Any) -> None:
-    """Start, stop and the like take null; Nova lets an empty object pass as well."""
-    if value not in (None, {}, ""):
-        raise schema.invalid(name, value, f"{value!r} is not of type 'null'")
-
-
 def _anything(_version: Version, _name: str, value: Any) -> Any:
     return value
+
+
+def _gone(_version: Version, _name: str, _value: Any) -> Any:
+    raise Gone("This resource is no longer available. No forwarding address is given.")
 
 
 def _reboot_body(version: Version, name: str, value: Any) -> Any:
@@ -202,9 +195,9 @@ def _reboot_body(version: Version, name: str, value: Any) -> Any:
 
 
 def _lock_body(version: Version, name: str, value: Any) -> Any:
-    if version < (2, 73) or value is None:
+    if version < (2, 73):
         return None
-    return schema.obj({"locked_reason": schema.string(255, 1)}, (), version)(name, value)
+    return schema.obj({"locked_reason": schema.string(255, 1)}, (), version, null=True)(name, value)
 
 
 def _reset_body(version: Version, name: str, value: Any) -> Any:
@@ -212,7 +205,7 @@ def _reset_body(version: Version, name: str, value: Any) -> Any:
 
 
 def _group_body(version: Version, name: str, value: Any) -> Any:
-    return schema.obj({"name": schema.string(255, 1)}, ("name",), version)(name, value)
+    return schema.obj({"name": schema.string(None, 1)}, ("name",), version)(name, value)
 
 
 def _password_body(version: Version, name: str, value: Any) -> Any:
@@ -220,24 +213,23 @@ def _password_body(version: Version, name: str, value: Any) -> Any:
 
 
 def _console_body(version: Version, name: str, value: Any) -> Any:
-    length = schema.either(schema.null, schema.integer(-1))
-    return schema.obj({"length": length}, (), version)(name, value if value is not None else {})
+    return schema.obj({"length": schema.integer(-1, null=True)}, (), version)(name, value)
 
 
 ACTIONS: dict[str, Action] = {
     "os-start": Action(f"{_V}servers:start", _owed("start", "running"), argument=_anything, state="start"),
     "os-stop": Action(f"{_V}servers:stop", _stop, argument=_anything, state="stop"),
     "reboot": Action(f"{_V}servers:reboot", _reboot, argument=_reboot_body),
-    "pause": Action(f"{_V}os-pause-server:pause", _owed("pause", "paused"), argument=_nothing, state="pause"),
+    "pause": Action(f"{_V}os-pause-server:pause", _owed("pause", "paused"), argument=_anything, state="pause"),
     "unpause": Action(
-        f"{_V}os-pause-server:unpause", _owed("unpause", "running"), argument=_nothing, state="unpause"
+        f"{_V}os-pause-server:unpause", _owed("unpause", "running"), argument=_anything, state="unpause"
     ),
     "suspend": Action(
-        f"{_V}os-suspend-server:suspend", _owed("suspend", "suspended"), argument=_nothing, state="suspend"
+        f"{_V}os-suspend-server:suspend", _owed("suspend", "suspended"), argument=_anything, state="suspend"
     ),
-    "resume": Action(f"{_V}os-suspend-server:resume", _owed("resume", "running"), argument=_nothing, state="resume"),
+    "resume": Action(f"{_V}os-suspend-server:resume", _owed("resume", "running"), argument=_anything, state="resume"),
     "lock": Action(f"{_V}os-lock-server:lock", _lock, argument=_lock_body, guarded=False),
-    "unlock": Action(f"{_V}os-lock-server:unlock", _unlock, argument=_nothing, guarded=False),
+    "unlock": Action(f"{_V}os-lock-server:unlock", _unlock, argument=_anything, guarded=False),
     "rebuild": Action(
         f"{_V}servers:rebuild", rebuild.run, argument=rebuild.body, state="rebuild"
     ),
@@ -251,6 +243,7 @@ ACTIONS: dict[str, Action] = {
     "forceDelete": Action(f"{_V}os-deferred-delete:force", _force_delete, argument=_anything, state="delete"),
     "restore": Action(f"{_V}os-deferred-delete:restore", _restore, argument=_anything),
     "injectNetworkInfo": Action(f"{_V}os-admin-actions:inject_network_info", _inject_network, argument=_anything),
+    "resetNetwork": Action(f"{_V}os-admin-actions:reset_state", argument=_gone),
     "os-resetState": Action(
         f"{_V}os-admin-actions:reset_state", _reset_state, argument=_reset_body, guarded=False
     ),

@@ -21,6 +21,7 @@ from onestack.core.http import Request
 
 RULE = "os_compute_api:os-remote-consoles"
 
+_MALFORMED = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 _SERVED = {"vnc": "novnc", "serial": "serial"}  # protocol → its type
 
 
@@ -30,7 +31,7 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         found = servers.load(req, session, server_id)
         if protocol == "rdp":
-            raise BadRequest(f"Unavailable console type {protocol}.")
+            raise BadRequest(_MALFORMED)
         url = _open(session, req, found, protocol, kind)
     return {"remote_console": {"protocol": protocol, "type": kind, "url": url}}
 
@@ -38,9 +39,7 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
 def show_token(req: Request, token: str) -> dict[str, Any]:
     if req.version < (2, 31):
         # It was for RDP consoles only, which no longer exist.
-        raise BadRequest(
-            "The server could not comply with the request since it is either malformed or otherwise incorrect."
-        )
+        raise BadRequest(_MALFORMED)
     links.refuse_unknown_query(req, frozenset(), since=(2, 99))
     with req.cloud.db.read() as session:
         found = tokens.redeem(session, req.cloud, token)
@@ -98,9 +97,13 @@ def _run(protocol: str) -> Callable[[Session, Request, Loaded, Any], dict[str, A
     return run
 
 
+def _no_rdp(_version: Version, _name: str, _value: Any) -> Any:
+    raise BadRequest(_MALFORMED)
+
+
 ACTIONS: dict[str, Action] = {
     "os-getVNCConsole": _action("vnc", "novnc", "xvpvnc"),
     "os-getSerialConsole": _action("serial", "serial"),
     "os-getSPICEConsole": _action("spice", "spice-html5"),
-    "os-getRDPConsole": _action("rdp", "rdp-html5"),
+    "os-getRDPConsole": Action(RULE, argument=_no_rdp, until=(2, 5)),
 }

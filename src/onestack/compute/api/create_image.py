@@ -15,12 +15,12 @@ from onestack.image import public_snapshots as images
 
 
 def image_body(version: Version, name: str, value: Any) -> Any:
-    return schema.obj({"name": schema.name, "metadata": schema.metadata}, ("name",), version)(name, value)
+    return schema.obj({"name": schema.name_of(version), "metadata": schema.metadata}, ("name",), version)(name, value)
 
 
 def backup_body(version: Version, name: str, value: Any) -> Any:
     fields: dict[str, schema.Check] = {
-        "name": schema.name_of(version), "backup_type": schema.string(None), "rotation": schema.integer(),
+        "name": schema.name_of(version), "backup_type": schema.string(None), "rotation": schema.count(0),
         "metadata": schema.metadata,
     }  # fmt: skip
     return schema.obj(fields, ("name", "backup_type", "rotation"), version)(name, value)

@@ -13,8 +13,8 @@ _LEGACY_MAPPING: dict[str, schema.Check] = {
     "virtual_name": schema.string(255),
     "volume_id": schema.uuid_string,
     "snapshot_id": schema.uuid_string,
-    "volume_size": schema.either(schema.null, schema.integer(1)),
-    "device_name": schema.string(255, 1, r"^[a-zA-Z0-9._/-]*$", null=True),
+    "volume_size": schema.integer(1),
+    "device_name": schema.string(255, 1, r"^[a-zA-Z0-9._/-]*$"),
     "delete_on_termination": schema.boolean,
     "no_device": schema.anything,
     "connection_info": schema.string(16777215),
@@ -44,15 +44,15 @@ def fields(version: Version) -> dict[str, schema.Check]:
         "metadata": schema.metadata,
         "networks": networks(version),
         "OS-DCF:diskConfig": schema.disk_config,
-        "accessIPv4": schema.either(schema.one_of(""), schema.address(4)),
-        "accessIPv6": schema.either(schema.one_of(""), schema.address(6)),
+        "accessIPv4": schema.address(4),
+        "accessIPv6": schema.address(6),
         "availability_zone": name,
         "block_device_mapping": schema.array(schema.obj(_LEGACY_MAPPING, (), version)),
         "block_device_mapping_v2": schema.array(schema.obj(_mapping(version), (), version)),
         "config_drive": schema.boolean,
         "key_name": name,
-        "min_count": schema.integer(1),
-        "max_count": schema.integer(1),
+        "min_count": schema.count(1),
+        "max_count": schema.count(1),
         "return_reservation_id": schema.boolean,
         "security_groups": schema.array(schema.obj({"name": name}, (), version)),
         "user_data": schema.base64_string(null=version == LEGACY),
@@ -68,8 +68,7 @@ def fields(version: Version) -> dict[str, schema.Check]:
 _SINCE: tuple[tuple[Version, str, schema.Check], ...] = (
     ((2, 19), "description", schema.description),
     ((2, 52), "tags", schema.array(schema.tag, 50)),
-    ((2, 63), "trusted_image_certificates",
-     schema.either(schema.null, schema.array(schema.string(255, 1), 50, unique=True, minimum=1))),
+    ((2, 63), "trusted_image_certificates", schema.trusted_certs),
     ((2, 74), "host", schema.fqdn),
     ((2, 74), "hypervisor_hostname", schema.fqdn),
     ((2, 90), "hostname", schema.hostname),
@@ -85,13 +84,13 @@ def personality(version: Version) -> schema.Check:
 def networks(version: Version) -> schema.Check:
     entry: dict[str, schema.Check] = {
         "fixed_ip": schema.address(),
-        "port": schema.either(schema.null, schema.uuid_string),
-        "uuid": schema.uuid_string if version >= (2, 37) else schema.string(),
+        "port": schema.uuid_or_null,
+        "uuid": schema.uuid_string if version >= (2, 37) else schema.string(None),
     }
     if (2, 32) <= version < (2, 37) or version >= (2, 42):
         entry["tag"] = schema.tag
     found = schema.array(schema.obj(entry, (), version))
-    return schema.either(schema.one_of("none", "auto"), found) if version >= (2, 37) else found
+    return schema.either(found, schema.one_of("none", "auto")) if version >= (2, 37) else found
 
 
 def _mapping(version: Version) -> dict[str, schema.Check]:
@@ -104,7 +103,7 @@ def _mapping(version: Version) -> dict[str, schema.Check]:
         "guest_format": schema.string(255),
         "device_type": schema.string(255),
         "disk_bus": schema.string(255),
-        "boot_index": schema.either(schema.null, schema.integer(-schema.INT32)),
+        "boot_index": schema.integer(-schema.INT32, null=True),
     }
     if version == (2, 32) or version >= (2, 42):
         found["tag"] = schema.tag
@@ -114,26 +113,23 @@ def _mapping(version: Version) -> dict[str, schema.Check]:
 
 
 def hints(name: str, value: Any) -> dict[str, Any]:
-    servers_of = schema.either(schema.uuid_string, schema.array(schema.uuid_string))
+    ids = schema.array(schema.uuid_string)
     known: dict[str, schema.Check] = {
-        "group": schema.either(schema.array(schema.uuid_string), schema.uuid_string),
-        "different_host": servers_of, "same_host": servers_of, "build_near_host_ip": schema.address(),
-        "cidr": schema.string(255, 0, r"^/[0-9a-f.:]+$"),
+        "group": schema.either(ids, schema.uuid_string), "different_host": schema.either(schema.uuid_string, ids),
+        "same_host": schema.string_or("array", ids), "query": schema.string_or("object", schema.anything),
+        "target_cell": schema.name, "different_cell": schema.string_or("array", schema.array(schema.string(None))),
+        "build_near_host_ip": schema.address(), "cidr": schema.string(None, 0, r"^/[0-9a-f.:]+$"),
     }  # fmt: skip
-    if not isinstance(value, dict):
-        raise schema.invalid(name, value, f"{value!r} is not of type 'object'")
-    return {key: known.get(key, schema.anything)(key, item) for key, item in value.items()}
+    checked: dict[str, Any] = schema.open_object(known)(name, value)
+    return checked
 
 
-def _image_ref(name: str, value: Any) -> str:
-    """A UUID, nothing, or (as old clients send it) a URL that ends in a UUID."""
-    if value == "":
-        return ""
-    text = str(value).rstrip("/").rpartition("/")[2] if isinstance(value, str) else value
-    return schema.uuid_string(name, text)
+_image_ref = schema.either(schema.uuid_string, schema.empty)
 
 
 def _flavor_ref(name: str, value: Any) -> str:
-    if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
         raise schema.invalid(name, value, f"{value!r} is not of type 'string', 'integer'")
+    if value == "":
+        raise schema.invalid(name, value, "'' should be non-empty")
     return str(value)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.compute import questions, servers
-from onestack.compute.dialect import check_project
-from onestack.compute.microversions import LEGACY
+from onestack.compute import links, questions, servers
 from onestack.core.errors import Conflict
 from onestack.core.http import Request, Response
 
 
 async def show(req: Request, server_id: str) -> Response:
-    if req.falcon.path.startswith("/v2/"):
-        req.version = LEGACY
-    check_project(req)
+    links.refuse_unknown_query(req, frozenset(), since=(2, 102))
     host = await req.run(_host, req, server_id)
     figures = await questions.ask(req, host, server_id, "diagnostics")
     return Response(figures if req.version >= (2, 48) else _flat(figures), 200)

@@ -45,7 +45,7 @@ def show(req: Request, server_id: str, request_id: str) -> dict[str, Any]:
         found = _load(req, session, server_id)
         row = _find(session, server_id, request_id)
         if row is None:
-            raise NotFound(f"Action for request_id {request_id} on instance {server_id} not found")
+            raise NotFound(f"Action {request_id} not found")
         body = _action(req, row)
         admin = req.allows("os_compute_api:os-instance-actions:events", {"project_id": found.server.project_id})
         if admin or req.version >= (2, 51):
@@ -65,12 +65,16 @@ def _find(session: Session, server_id: str, request_id: str) -> Operation | None
 
 
 def _page(req: Request, session: Session, server_id: str, query: sa.Select[Any]) -> sa.Select[Any]:
-    for name, since in (("changes-since", (2, 58)), ("changes-before", (2, 66))):
-        text = req.get(name)
-        if text is not None and req.version >= since:
-            moment = links.moment(name, text)
-            later = name == "changes-since"
-            query = query.where(Operation.updated_at >= moment if later else Operation.updated_at <= moment)
+    moments = {
+        name: links.moment(name, text)
+        for name, since in (("changes-since", (2, 58)), ("changes-before", (2, 66)))
+        if (text := req.get(name)) is not None and req.version >= since
+    }
+    if len(moments) == 2 and moments["changes-since"] > moments["changes-before"]:
+        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
+    for name, moment in moments.items():
+        later = name == "changes-since"
+        query = query.where(Operation.updated_at >= moment if later else Operation.updated_at <= moment)
     marker = req.get("marker")
     if marker is not None:
         row = _find(session, server_id, marker)

@@ -34,12 +34,12 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
     values = _body(req)
     network_id, port_id = values.get("net_id"), values.get("port_id")
     fixed = [entry["ip_address"] for entry in values.get("fixed_ips") or []]
-    if network_id and port_id:
-        raise BadRequest("Must not input both network_id and port_id")
-    if fixed and not network_id:
-        raise BadRequest("Must input network_id when request IP address")
     with req.cloud.db.write() as session:
         found = servers.load(req, session, server_id)
+        if network_id and port_id:
+            raise BadRequest("Must not input both network_id and port_id")
+        if fixed and not network_id:
+            raise BadRequest("Must input network_id when request IP address")
         servers.check_unlocked(req.ctx, found)
         found.check("attach_interface")
         wanted = NicRequest(

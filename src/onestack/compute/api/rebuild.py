@@ -24,16 +24,16 @@ def body(version: Version, name: str, value: Any) -> Any:
         "metadata": schema.metadata,
         "preserve_ephemeral": schema.boolean,
         "OS-DCF:diskConfig": schema.disk_config,
-        "accessIPv4": schema.either(schema.one_of(""), schema.address(4)),
-        "accessIPv6": schema.either(schema.one_of(""), schema.address(6)),
+        "accessIPv4": schema.address(4),
+        "accessIPv6": schema.address(6),
     }
     if version < (2, 57):
         fields["personality"] = create_schema.personality(version)
     for since, key, check in (
         ((2, 19), "description", schema.description),
-        ((2, 54), "key_name", schema.either(schema.null, schema.name)),
+        ((2, 54), "key_name", schema.name_or_none),
         ((2, 57), "user_data", schema.base64_string(null=True)),
-        ((2, 63), "trusted_image_certificates", schema.either(schema.null, schema.array(schema.string(255, 1), 50))),
+        ((2, 63), "trusted_image_certificates", schema.trusted_certs),
         ((2, 90), "hostname", schema.fqdn if version >= (2, 94) else schema.hostname),
     ):
         if version >= since:

@@ -21,7 +21,6 @@ from onestack.compute import (
     links,
     nics,
     quotas,
-    schema,
     server_groups,
     servers,
     snapshots,
@@ -33,6 +32,7 @@ from onestack.core import operations
 from onestack.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from onestack.core.http import Request, Response
 from onestack.image import public as image
+from onestack.network.public import NicRequest
 
 _PASSWORD_LENGTH = 12
 _PASSWORD_LETTERS = "".join(sorted(set(string.ascii_letters + string.digits) - set("0O1Il")))
@@ -45,13 +45,18 @@ def create(req: Request) -> Response:
     maximum = values.get("max_count", minimum)
     if minimum > maximum:
         raise BadRequest("min_count must be <= max_count")
-    if maximum > 1 and values.get("hostname"):
-        raise BadRequest("Unable to allocate a single hostname to multiple instances.")
+    req.authorize()
     password = values.get("adminPass") or new_password()
     with req.cloud.db.write() as session:
-        common = _common(req, session, values, hints)
+        zone, host = _destination(req, values)
+        _mapped(values)
+        if not values.get("imageRef"):
+            raise BadRequest("Missing imageRef attribute")
+        wanted = nics.requested(values.get("networks"))
+        common = _common(req, session, values, hints, zone, host)
         common["admin_password"] = password
-        wanted = nics.requested(values.get("networks"), maximum)
+        if maximum > 1:
+            _check_single(values, wanted)
         size = common["vcpus"], common["ram"]
         count = quotas.fit(session, common["project_id"], *size, minimum, maximum)
         count = user_quotas.fit(session, common["project_id"], common["user_id"], *size, minimum, count)
@@ -86,7 +91,25 @@ def new_password() -> str:
     return "".join(secrets.choice(_PASSWORD_LETTERS) for _ in range(_PASSWORD_LENGTH))
 
 
-def _common(req: Request, session: Session, values: dict[str, Any], hints: dict[str, Any]) -> dict[str, Any]:
+def _check_single(values: dict[str, Any], wanted: str | list[NicRequest]) -> None:
+    """Refuse what several servers can't share."""
+    if values.get("hostname"):
+        raise BadRequest("Unable to allocate a single hostname to multiple instances.")
+    for entry in wanted if isinstance(wanted, list) else ():
+        if entry.port_id is not None:
+            raise BadRequest(
+                "Unable to launch multiple instances with a single configured port ID. Please launch your instance one "
+                "by one with different ports."
+            )
+        if entry.fixed_ip is not None:
+            raise BadRequest(
+                "Invalid fixed IP Address in server create request: max_count must be 1 if a fixed IP is given."
+            )
+
+
+def _common(
+    req: Request, session: Session, values: dict[str, Any], hints: dict[str, Any], zone: str | None, host: str | None
+) -> dict[str, Any]:
     """The columns that all servers of one request share. Raises what Nova refuses."""
     ctx = req.ctx
     if ctx.project_id is None:
@@ -94,10 +117,11 @@ def _common(req: Request, session: Session, values: dict[str, Any], hints: dict[
     flavor = flavors.find(session, ctx, flavor_id(values["flavorRef"]))
     if flavor is None:
         raise BadRequest(f"Flavor {flavor_id(values['flavorRef'])} could not be found.")
-    zone, host = _destination(req, session, values)
+    _check_destination(session, zone, host)
     quotas.check_metadata(session, ctx.project_id, len(values.get("metadata") or {}))
     files = personality(session, ctx.project_id, values.get("personality") or [])
-    image_id, boot = boot_from(req, session, values, flavor)
+    image_id = values["imageRef"]
+    boot = boot_image(req, session, image_id, flavor.ram, flavor.disk)
     by = {"owner_user_name": ctx.user_name, "owner_project_name": ctx.project_name or "",
           "boot_roles": ",".join(ctx.roles)}  # fmt: skip
     return {
@@ -174,7 +198,7 @@ def key_columns(session: Session, user_id: str, name: str | None) -> dict[str, A
     return {"key_name": name, "key_type": row.type, "public_key": row.public_key}
 
 
-def _destination(req: Request, session: Session, values: dict[str, Any]) -> tuple[str | None, str | None]:
+def _destination(req: Request, values: dict[str, Any]) -> tuple[str | None, str | None]:
     """Availability zone and host asked for: `zone`, `zone:host`, `zone:host:node`, or 2.74's `host`."""
     zone, _, rest = (values.get("availability_zone") or "").partition(":")
     host, _, node = rest.partition(":")
@@ -192,27 +216,14 @@ def _destination(req: Request, session: Session, values: dict[str, Any]) -> tupl
                 "mutually exclusive."
             )
         host = asked
+    return zone or None, host or None
+
+
+def _check_destination(session: Session, zone: str | None, host: str | None) -> None:
     if host and session.scalar(sa.select(Host.id).where(Host.hostname == host)) is None:
         raise BadRequest(f"Compute host {host} could not be found.")
     if zone and not host and not availability.exists(session, zone):
         raise BadRequest("The requested availability zone is not available")
-    return zone or None, host or None
-
-
-def boot_from(req: Request, session: Session, values: dict[str, Any], flavor: Flavor) -> tuple[str, image.BootImage]:
-    """The image, and its id as it was given. Raises BadRequest when it isn't there or doesn't fit the flavor."""
-    image_id = values.get("imageRef") or ""
-    mapped = _mapped_image(values)
-    if mapped and image_id and mapped != image_id:
-        raise BadRequest("Block Device Mapping is Invalid: its boot device is not the image of imageRef.")
-    image_id = (image_id or mapped).rstrip("/").rpartition("/")[2]
-    if not image_id:
-        raise BadRequest("Invalid imageRef provided." if "imageRef" in values else
-                         "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device "
-                         "mapping combination is not valid.")  # fmt: skip
-    if not schema.is_uuid(image_id):
-        raise BadRequest("Invalid imageRef provided.")
-    return image_id, boot_image(req, session, image_id, flavor.ram, flavor.disk)
 
 
 def boot_image(req: Request, session: Session, image_id: str, ram: int, disk: int) -> image.BootImage:
@@ -234,20 +245,48 @@ def boot_image(req: Request, session: Session, image_id: str, ram: int, disk: in
     return boot
 
 
-def _mapped_image(values: dict[str, Any]) -> str:
-    """The image that block_device_mapping_v2 boots from. Only "this image onto a local disk" can be said with it."""
-    if values.get("block_device_mapping"):
-        raise BadRequest("Block Device Mapping is Invalid: this cloud has no volumes; boot from an image instead.")
-    found = ""
-    for entry in values.get("block_device_mapping_v2") or []:
-        source, destination = entry.get("source_type"), entry.get("destination_type", "local")
-        if source != "image" or destination != "local" or str(entry.get("boot_index", 0)) != "0" or found:
-            raise BadRequest(
-                "Block Device Mapping is Invalid: only an image on a local disk can be mapped, once, with boot_index "
-                "0. This cloud has no volumes; ephemeral and swap disks come from the flavor."
-            )
-        found = entry.get("uuid") or entry.get("image_id") or ""
-    return found
+_BDM = "Block Device Mapping is Invalid: "
+
+
+def _mapped(values: dict[str, Any]) -> None:
+    """Refuse block device mappings that are wrong, and those that are right but say anything else than "the image of
+    imageRef onto a local disk", which is what happens without any."""
+    legacy, mapping = values.get("block_device_mapping"), values.get("block_device_mapping_v2")
+    if legacy and mapping:
+        raise BadRequest("Using different block_device_mapping syntaxes is not allowed in the same request.")
+    if legacy:
+        raise BadRequest(f"{_BDM}this cloud has no volumes; boot from an image instead.")
+    for entry in mapping or []:
+        _check_mapped(entry, bool(values.get("imageRef")))
+    others = [entry for entry in mapping or [] if (entry.get("source_type"), _onto(entry)) != ("image", "local")]
+    if others or len(mapping or []) > 1:
+        raise BadRequest(
+            f"{_BDM}only an image on a local disk can be mapped, once, with boot_index 0. This cloud has no volumes; "
+            "ephemeral and swap disks come from the flavor."
+        )
+    if mapping and mapping[0]["uuid"] != values.get("imageRef"):
+        raise BadRequest(f"{_BDM}its boot device is not the image of imageRef.")
+
+
+def _onto(entry: dict[str, Any]) -> str:
+    return str(entry.get("destination_type") or "local")
+
+
+def _check_mapped(entry: dict[str, Any], with_image: bool) -> None:
+    """What Nova refuses whatever a cloud has."""
+    if entry.get("no_device"):
+        return
+    source, destination = entry.get("source_type"), entry.get("destination_type")
+    if source == "blank" and entry.get("uuid"):
+        raise BadRequest(f"{_BDM}Invalid device UUID.")
+    if source != "blank" and not entry.get("uuid"):
+        raise BadRequest(f"{_BDM}Missing device UUID.")
+    if source == "image" and destination == "local" and not (with_image and entry.get("boot_index") == 0):
+        raise BadRequest(f"{_BDM}Mapping image to local is not supported.")
+    if destination == "local" and entry.get("volume_type"):
+        raise BadRequest(f"{_BDM}Specifying a volume_type with destination_type=local is not supported.")
+    if source == "volume" and entry.get("volume_type"):
+        raise BadRequest(f"{_BDM}Specifying volume type to existing volume is not supported.")
 
 
 def personality(session: Session, project_id: str, files: list[dict[str, Any]]) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Small things below one server, and events from other services: os-server-password, os-virtual-interfaces,
+"""Small things below one server, and events from other services: os-server-password, topology,
 /os-server-external-events. Source: the compute API reference."""
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from onestack.compute import nics, schema, servers
+from onestack.compute import links, schema, servers
 from onestack.compute.models import Server
 from onestack.core.dialect import Version
 from onestack.core.errors import NotFound
@@ -22,6 +22,7 @@ _EVENTS: tuple[tuple[Version, str], ...] = (
 
 def show_password(req: Request, server_id: str) -> dict[str, Any]:
     """The password that the guest posted, encrypted with its user's key. Guests of this cloud post none."""
+    links.refuse_unknown_query(req, frozenset(), since=(2, 102))
     with req.cloud.db.read() as session:
         servers.load(req, session, server_id)
     return {"password": ""}
@@ -33,16 +34,11 @@ def clear_password(req: Request, server_id: str) -> Response:
     return Response()
 
 
-def virtual_interfaces(req: Request, server_id: str) -> dict[str, Any]:
-    """Until 2.43."""
+def topology(req: Request, server_id: str) -> dict[str, Any]:
+    """The guest's NUMA nodes. Servers of this cloud have none of their own."""
     with req.cloud.db.read() as session:
         servers.load(req, session, server_id)
-        ports = nics.of(session, [server_id]).get(server_id, [])
-    found: list[dict[str, str]] = [{"id": nic.port_id, "mac_address": nic.mac} for nic in ports]
-    if req.version >= (2, 12):
-        for body, nic in zip(found, ports, strict=True):
-            body["net_id"] = nic.network_id
-    return {"virtual_interfaces": found}
+    return {"nodes": [], "pagesize_kb": None}
 
 
 def external_events(req: Request) -> Response:

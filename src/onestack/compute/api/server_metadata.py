@@ -42,11 +42,11 @@ def update_all(req: Request, server_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, server_id: str, key: str) -> dict[str, Any]:
-    values = _body(req, "meta")
-    if list(values) != [key]:
-        raise BadRequest("Request body and URI mismatch")
+    values = _body(req, "meta", schema.one_pair)
     with req.cloud.db.write() as session:
         server = _load(req, session, server_id, "update_server_metadata")
+        if list(values) != [key]:
+            raise BadRequest("Request body and URI mismatch")
         _set(req, session, server, {**server.meta, **values})
     return {"meta": values}
 
@@ -59,8 +59,8 @@ def delete(req: Request, server_id: str, key: str) -> None:
         _set(req, session, server, {name: value for name, value in server.meta.items() if name != key})
 
 
-def _body(req: Request, key: str) -> dict[str, str]:
-    checked: dict[str, str] = schema.obj({key: schema.metadata}, (key,), req.version)("", req.body)[key]
+def _body(req: Request, key: str, check: schema.Check = schema.metadata) -> dict[str, str]:
+    checked: dict[str, str] = schema.obj({key: check}, (key,), req.version)("", req.body)[key]
     return checked
 
 

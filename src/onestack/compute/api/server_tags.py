@@ -29,13 +29,10 @@ def show(req: Request, server_id: str, tag: str) -> None:
 
 
 def update(req: Request, server_id: str, tag: str) -> Response:
-    try:
-        schema.tag("tag", tag)
-    except BadRequest:
-        raise BadRequest(f"Tag '{tag}' is invalid. It must be a non empty string without characters '/' and ','. "
-                         "Maximum tag length: 60") from None  # fmt: skip
+    schema.null("", req.body)
     with req.cloud.db.write() as session:
         server = _load(req, session, server_id, "update_tag")
+        _check(tag)
         present = _tags(session, server_id)
         if tag in present:
             return Response(status=204)
@@ -44,6 +41,16 @@ def update(req: Request, server_id: str, tag: str) -> Response:
         session.add(ServerTag(server_id=server_id, tag=tag))
         server.updated_at = req.cloud.clock.now()
     return Response(status=201, headers={"Location": f"{links.root(req)}/servers/{server_id}/tags/{tag}"})
+
+
+def _check(tag: str) -> None:
+    try:
+        schema.tag("", tag)
+    except BadRequest as error:
+        raise BadRequest(
+            f"Tag '{tag}' is invalid. It must be a non empty string without characters '/' and ','. Validation error "
+            f"message: {error.message}"
+        ) from None
 
 
 def update_all(req: Request, server_id: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.compute import availability, hosts, links, nics, schema, server_groups, server_query, servers
+from onestack.compute import availability, hosts, links, list_schema, nics, schema, server_groups, server_query, servers
 from onestack.compute.api import server_view
 from onestack.compute.models import Server
 from onestack.core import paging
@@ -45,7 +45,7 @@ def detail(req: Request) -> dict[str, Any]:
 def _list(
     req: Request, render: Callable[[Session, list[Any]], list[dict[str, Any]]], path: str, *, detail: bool
 ) -> dict[str, Any]:
-    links.refuse_unknown_query(req, server_query.KNOWN)
+    list_schema.check(req)
     size = links.limit(req)
     sorts = server_query.sorts(req)
     with req.cloud.db.read() as session:
@@ -64,7 +64,7 @@ def _list(
 
 def _marker(session: Session, req: Request, sorts: list[tuple[str, str]]) -> dict[str, Any] | None:
     marker = req.get("marker")
-    if marker is None:
+    if not marker:
         return None
     columns = [server_query.SORT[key].label(f"sort_{number}") for number, (key, _direction) in enumerate(sorts)]
     query = server_view.select(*columns).where(Server.id == marker)
@@ -151,15 +151,15 @@ def _update_fields(version: Version) -> dict[str, schema.Check]:
     found: dict[str, schema.Check] = {
         "name": schema.name_of(version),
         "OS-DCF:diskConfig": schema.disk_config,
-        "accessIPv4": schema.either(schema.one_of(""), schema.address(4)),
-        "accessIPv6": schema.either(schema.one_of(""), schema.address(6)),
+        "accessIPv4": schema.address(4),
+        "accessIPv6": schema.address(6),
     }
     if version >= (2, 19):
         found["description"] = schema.description
     if version >= (2, 90):
         found["hostname"] = schema.fqdn if version >= (2, 94) else schema.hostname
     if version >= (2, 104):
-        found["pinned_availability_zone"] = schema.string(255, 1, null=True)
+        found["pinned_availability_zone"] = schema.name_or_none
     return found
 
 
