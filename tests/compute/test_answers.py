@@ -98,6 +98,24 @@ def test_inject_network_info_is_written_down(nova):
     assert {one["action"] for one in actions} == {"create", "injectNetworkInfo"}
 
 
+def test_security_groups_of_a_running_server(nova, net):
+    server_id = nova.boot(networks=[{"uuid": net}])
+    own = nova.client.post("/v2.1/os-security-groups", json={"security_group": {"name": "web", "description": ""}}).json
+    own = own["security_group"]["id"]
+
+    def change(verb, name):
+        answer = nova.act(server_id, f"{verb}SecurityGroup", {"name": name})
+        return answer.status_code, next(iter(answer.json.values()))["message"] if answer.content else ""
+
+    assert change("add", "web") == (202, "")
+    again = f"Invalid input for security_groups. Reason: Duplicate items in the list: '{own}'."
+    assert change("add", "web") == (400, again)
+    assert change("remove", own) == (202, "")
+    assert change("remove", "web") == (404, f"Security group web not associated with the instance {server_id}")
+    actions = nova.client.get(f"/v2.1/servers/{server_id}/os-instance-actions").json["instanceActions"]
+    assert [one["action"] for one in actions] == ["create"]
+
+
 def test_usage_audit_log(nova):
     path = "/v2.1/os-instance_usage_audit_log"
     log = nova.client.get(path, as_="admin").json["instance_usage_audit_logs"]

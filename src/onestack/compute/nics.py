@@ -115,5 +115,5 @@ def detach(session: Session, req: Request, server: Server, port_id: str) -> None
 
 
 def change_group(session: Session, req: Request, server: Server, group: str, *, add: bool) -> None:
-    """Put a security group on all interfaces of a server, or take it off. Raises NotFound."""
+    """Put a security group on all interfaces of a server, or take it off. Raises NotFound, BadRequest."""
     network.set_security_group(session, req.cloud, req.ctx, server.id, group, add=add)

@@ -79,7 +79,6 @@ def by_project(
 
 
 def of_server(row: Any, start: datetime.datetime, stop: datetime.datetime, now: datetime.datetime) -> dict[str, Any]:
-    # A server that still runs is counted up to `stop`, as Nova does, also where that is in the future.
     begin, end = max(row.launched_at, start), min(row.terminated_at or stop, stop)
     vm = state.vm_state(deleted=row.deleted_at is not None, error=row.error, launched=True, settled=row.settled)
     return {

@@ -340,13 +340,16 @@ def security_groups_of(session: Session, server_ids: Sequence[str]) -> dict[str,
 def set_security_group(session: Session, cloud: Cloud, ctx: Context, server_id: str, name: str, *, add: bool) -> None:
     """Put all ports of a server into a group, or take them out of it.
 
-    Raises NotFound (SecurityGroupNotFound; SecurityGroupNotExistsForInstance when it wasn't in the group)."""
+    Raises NotFound (SecurityGroupNotFound; SecurityGroupNotExistsForInstance when it wasn't in the group), BadRequest
+    when one of them is in it already."""
     group = resolve_security_groups(session, cloud, ctx, [name])[0]
     touched = False
     for port in _ports_of(session, server_id):
         held = ports.groups_of(session, port.id)
-        if (group in held) == add or not port.port_security_enabled:
+        if not port.port_security_enabled or (not add and group not in held):
             continue
+        if add and group in held:
+            raise BadRequest(f"Invalid input for security_groups. Reason: Duplicate items in the list: '{group}'.")
         ports.set_groups(session, port.id, [*held, group] if add else [one for one in held if one != group])
         objects.touch(cloud, port)
         session.flush()
@@ -354,7 +357,7 @@ def set_security_group(session: Session, cloud: Cloud, ctx: Context, server_id: 
         touched = True
     if not add and not touched:
         raise NotFound(
-            f"Security group {name} is not associated with the instance {server_id}",
+            f"Security group {name} not associated with the instance {server_id}",
             kind="SecurityGroupNotExistsForInstance",
         )
 

@@ -18,15 +18,18 @@ def test_hours_of_servers(nova, operator):
     nova.client.delete(f"/v2.1/servers/{server}")
     nova.settle()
     nova.boot(name="two")
+    nova.cloud.clock.advance(1800)
     found = usage(operator).json["tenant_usage"]
     first, second = sorted(found["server_usages"], key=lambda one: one["name"])
     assert (first["hours"], first["state"], first["uptime"], first["memory_mb"]) == (1.0, "terminated", 3600, 512)
-    assert (second["hours"], second["state"], second["ended_at"]) == (11.0, "active", None)
-    assert (found["total_hours"], found["total_memory_mb_usage"], found["tenant_id"]) == (12.0, 6144.0, PROJECT)
+    # Nobody is charged for what is still to come.
+    assert (second["hours"], second["state"], second["ended_at"]) == (0.5, "active", None)
+    assert (found["total_hours"], found["total_memory_mb_usage"], found["tenant_id"]) == (1.5, 768.0, PROJECT)
+    assert found["stop"] == "2026-01-01T13:30:00.000000"
     later = usage(operator, "start=2026-01-01T12:30:00&end=2026-01-01T13:00:00").json["tenant_usage"]
     assert [one["hours"] for one in later["server_usages"]] == [0.5]
     listed = operator.get(f"os-simple-tenant-usage?{DAY}").json["tenant_usages"]
-    assert [(one["tenant_id"], one["total_hours"]) for one in listed] == [(PROJECT, 12.0)]
+    assert [(one["tenant_id"], one["total_hours"]) for one in listed] == [(PROJECT, 1.5)]
     assert "server_usages" not in listed[0]
     detailed = operator.get(f"os-simple-tenant-usage?{DAY}&detailed=1").json["tenant_usages"]
     assert len(detailed[0]["server_usages"]) == 2

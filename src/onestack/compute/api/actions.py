@@ -140,9 +140,10 @@ def _password(session: Session, req: Request, found: Loaded, _argument: Any) -> 
 
 
 def _groups(change: str) -> Callable[[Session, Request, Loaded, Any], None]:
+    """As in Nova this is the network's business, and no action of the server's."""
+
     def run(session: Session, req: Request, found: Loaded, argument: dict[str, str]) -> None:
         nics.change_group(session, req, found.server, argument["name"], add=change == "add")
-        servers.instant(session, req, found.server, f"{change}SecurityGroup")
 
     return run
 
