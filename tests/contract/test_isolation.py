@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 
 from onestack.compute.api import actions
-from onestack.compute.routes_proxy import GONE as GONE_ROUTES
+from onestack.compute.dialect import CHOICES, DOCUMENT
+from onestack.compute.routes_gone import ROUTES as GONE_ROUTES
 from tests.contract import bodies, checks
 from tests.contract.world import INVALID, MARK, PERSONAS, SECOND, SERVICES, all_routes, service_of
 
@@ -24,8 +25,11 @@ PUBLIC = {
     ("identity", "GET", "/v3/auth/tokens/OS-PKI/revoked"), ("identity", "GET", "/v3/OS-SIMPLE-CERT/ca"),
     ("identity", "GET", "/v3/OS-SIMPLE-CERT/certificates"), ("identity-admin", "GET", "/v2.0/extensions"),
     ("identity-admin", "GET", "/v2.0/extensions/{alias}"), ("image", "GET", "/"), ("image", "GET", "/versions"),
-    ("placement", "GET", "/"), ("network", "GET", "/"), ("network", "GET", "/v2.0"), ("compute", "GET", "/"),
-    ("compute", "GET", "/v2"), ("compute", "GET", "/v2.1"),
+    ("placement", "GET", "/"), ("network", "GET", "/"), ("network", "GET", "/v2.0"),
+} | {
+    ("compute", method, path)  # Nova's version documents don't look at the method
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    for path in ("/", "/v2", "/v2.1", CHOICES)
 }  # fmt: skip
 # Answered to everybody with a token, whatever their roles, because it is about nobody: what this cloud can do.
 ABOUT_NOBODY = {
@@ -33,6 +37,7 @@ ABOUT_NOBODY = {
     ("image", "GET", "/v2/info/stores"), ("image", "GET", "/v2/info/import"),
     ("network", "GET", "/v2.0/extensions"), ("network", "GET", "/v2.0/extensions/{alias}"),
     ("network", "GET", "/v2.0/quotas/tenant"), ("network", "GET", "/v2.0/quotas/project"),
+    ("compute", "GET", f"/v2{DOCUMENT}"), ("compute", "GET", f"/v2.1{DOCUMENT}"),
 }  # fmt: skip
 # Without a rule of their own. Image's usage is the caller's own, as are v2.0's tenants and password on
 # port 5000. Neutron shows of each list, and of each object, what

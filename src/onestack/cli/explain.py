@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_NOWHERE = "/-/"  # where a service answers for whatever path isn't its own
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -115,6 +116,8 @@ def _matching(service: Any, method: str, path: str) -> list[Any]:
     plain = "/" + path.split("?")[0].strip("/")
     if service.rewrite is not None and "{" not in plain:
         plain = service.rewrite(plain)
+        if plain.startswith(_NOWHERE):
+            return []
     exact = [route for route in service.routes if route.method == method and route.path == plain]
     if exact:
         return exact

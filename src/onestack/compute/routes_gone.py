@@ -17,6 +17,15 @@ _GONE = (
     ("GET", f"{_CELLS}/info"), ("POST", f"{_CELLS}/sync_instances"), ("GET", f"{_CELLS}/{{name}}"),
     ("PUT", f"{_CELLS}/{{name}}"), ("DELETE", f"{_CELLS}/{{name}}"), ("GET", f"{_CELLS}/{{name}}/capacities"),
     ("PUT", "/os-cloudpipe/{name}"),
+    ("POST", "/os-networks"), ("POST", "/os-networks/add"), ("DELETE", "/os-networks/{network_id}"),
+    ("POST", "/os-networks/{network_id}/action"), ("POST", "/os-tenant-networks"),
+    ("DELETE", "/os-tenant-networks/{network_id}"), ("GET", "/os-fixed-ips/{address}"),
+    ("POST", "/os-fixed-ips/{address}/action"), ("GET", "/os-floating-ips-bulk"), ("POST", "/os-floating-ips-bulk"),
+    ("GET", "/os-floating-ips-bulk/{host}"), ("PUT", "/os-floating-ips-bulk/{host}"), ("GET", "/os-floating-ip-dns"),
+    ("GET", "/os-security-group-default-rules"), ("POST", "/os-security-group-default-rules"), ("GET", "/os-cells"),
+    ("GET", "/os-certificates/{name}"), ("POST", "/os-certificates"), ("GET", "/os-cloudpipe"),
+    ("POST", "/os-cloudpipe"), ("GET", "/os-fping"), ("GET", "/os-fping/{server_id}"), ("GET", "/os-agents"),
+    ("POST", "/os-agents"),
 )  # fmt: skip
 
 

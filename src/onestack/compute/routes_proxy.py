@@ -70,19 +70,4 @@ NETWORKS = [
     _route("GET", "/os-tenant-networks/{network_id}", networks_proxy.show_tenant, f"{_V}os-tenant-networks:show"),
 ]
 
-# Nova answers 410 to these at every microversion that had them.
-_GONE = (
-    ("POST", "/os-networks"), ("POST", "/os-networks/add"), ("DELETE", "/os-networks/{network_id}"),
-    ("POST", "/os-networks/{network_id}/action"), ("POST", "/os-tenant-networks"),
-    ("DELETE", "/os-tenant-networks/{network_id}"), ("GET", "/os-fixed-ips/{address}"),
-    ("POST", "/os-fixed-ips/{address}/action"), ("GET", "/os-floating-ips-bulk"), ("POST", "/os-floating-ips-bulk"),
-    ("GET", "/os-floating-ips-bulk/{host}"), ("PUT", "/os-floating-ips-bulk/{host}"), ("GET", "/os-floating-ip-dns"),
-    ("GET", "/os-security-group-default-rules"), ("POST", "/os-security-group-default-rules"), ("GET", "/os-cells"),
-    ("GET", "/os-certificates/{name}"), ("POST", "/os-certificates"), ("GET", "/os-cloudpipe"),
-    ("POST", "/os-cloudpipe"), ("GET", "/os-fping"), ("GET", "/os-fping/{server_id}"), ("GET", "/os-agents"),
-    ("POST", "/os-agents"),
-)  # fmt: skip
-
-GONE = [Route(method, path, networks_proxy.gone) for method, path in _GONE]
-
-ROUTES = [*IMAGES, *SECURITY_GROUPS, *NETWORKS, *GONE]
+ROUTES = [*IMAGES, *SECURITY_GROUPS, *NETWORKS]

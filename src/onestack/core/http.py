@@ -498,7 +498,7 @@ def _write(service: Service, response: falcon.asgi.Response, result: Any, route:
         response.stream = result.stream
     elif result.body is not None:
         response.data = result.body if isinstance(result.body, bytes) else _encode(result.body)
-    elif not result.content_type and response.status not in _WITHOUT_TYPE:
+    elif not result.content_type and (service.dialect.empty_type or response.status not in _WITHOUT_TYPE):
         response.content_type = service.dialect.empty_type  # Falcon would announce JSON
 
 

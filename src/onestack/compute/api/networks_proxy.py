@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.errors import Gone, NotFound
+from onestack.core.errors import NotFound
 from onestack.core.http import Request
 from onestack.network import public_legacy as network
 
@@ -37,11 +37,6 @@ def index_tenant(req: Request) -> dict[str, Any]:
 
 def show_tenant(req: Request, network_id: str) -> dict[str, Any]:
     return {"network": _render_tenant(*_one(req, network_id))}
-
-
-def gone(req: Request, **_names: str) -> None:
-    """What nova-network and cells were the only ones to serve."""
-    raise Gone("This resource is no longer available. No forwarding address is given.")
 
 
 def _all(req: Request) -> list[tuple[str, str]]:
