@@ -222,7 +222,7 @@ def test_uses_are_counted_and_never_taken_twice(delegation):
 
 
 def test_it_expires_and_its_tokens_with_it(delegation):
-    trust = delegation.make(expires_at="2026-01-01T12:30:00Z")
+    trust = delegation.make(expires_at="2026-01-01T12:30:00.586958Z")
     answer = delegation.login(trust)
     assert answer.json["token"]["expires_at"] == "2026-01-01T12:30:00.000000Z"
     delegation.keystone.cloud.clock.advance(1801)

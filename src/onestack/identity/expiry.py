@@ -11,7 +11,7 @@ _SHORTEST = len("20990101T00")
 
 
 def parse(cloud: Cloud, text: str | None) -> datetime.datetime | None:
-    """A time in UTC, with or without a Z, in whole seconds; none: for ever. Raises BadRequest."""
+    """A time in UTC, with or without a Z; none: for ever. Raises BadRequest."""
     if text is None:
         return None
     bare = text.removesuffix("Z")
@@ -23,4 +23,4 @@ def parse(cloud: Cloud, text: str | None) -> datetime.datetime | None:
         raise wrong("Timestamp not in expected format.")
     if when < cloud.clock.now():
         raise wrong("The 'expires_at' must not be before now.")
-    return when.replace(microsecond=0)
+    return when

@@ -37,7 +37,7 @@ def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
     """Everything that the new token will say. `methods`: all that were proved, also with an earlier receipt."""
     cloud, parent = proof.cloud, proof.parent
     now = cloud.clock.now()
-    expires = (now + datetime.timedelta(seconds=cloud.settings.identity.token_expiration)).replace(microsecond=0)
+    expires = now + datetime.timedelta(seconds=cloud.settings.identity.token_expiration)
     audit_ids = [payloads.new_audit_id(cloud.ids.hex())]
     if parent is not None:
         # A token for a token lives no longer, remembers where it came from, and may be revoked with its chain.
@@ -46,7 +46,7 @@ def payload(proof: Proof, user: User, methods: list[str]) -> Payload:
     target, until = _target(proof, user)
     return Payload(
         user_id=user.id, methods=tuple(methods), audit_ids=tuple(audit_ids),
-        expires_at=expires if until is None else min(expires, until), issued_at=now, **target,
+        expires_at=(expires if until is None else min(expires, until)).replace(microsecond=0), issued_at=now, **target,
     )  # fmt: skip
 
 

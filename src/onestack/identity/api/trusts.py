@@ -128,7 +128,8 @@ def create(req: Request) -> dict[str, Any]:
             role_ids=given_roles.ids(session, known.get("roles") or []),
         )  # fmt: skip
         _check_roles(session, row)
-        row.expires_at = expiry.parse(req.cloud, known.get("expires_at"))
+        until = expiry.parse(req.cloud, known.get("expires_at"))
+        row.expires_at = until and until.replace(microsecond=0)
         row.redelegation_count = trusts.depth(wanted, allowed, uses, maximum)
         if parent is not None:
             trusts.redelegate(session, row, parent, wanted, allowed, maximum)
