@@ -223,3 +223,13 @@ def test_traits_aggregates_and_classes(placement):
     assert api(placement, "GET", "/resource_classes/CUSTOM_GPU").json["name"] == "CUSTOM_GPU"
     assert api(placement, "DELETE", "/resource_classes/VCPU").status_code == 400
     assert api(placement, "DELETE", "/resource_classes/CUSTOM_GPU").status_code == 204
+
+
+def test_every_standard_trait_is_known(placement):
+    names = public.standard_traits()
+    assert len(names) == 377
+    assert api(placement, "GET", "/traits").json == {"traits": sorted(names)}
+    assert api(placement, "GET", "/traits/HW_CPU_X86_AVX512VNNI").status_code == 204
+    assert api(placement, "DELETE", "/traits/HW_GPU_API_VULKAN").status_code == 400
+    body = {"traits": ["OWNER_NOVA", "HW_NIC_SRIOV"], "resource_provider_generation": 1}
+    assert api(placement, "PUT", f"/resource_providers/{HOST}/traits", json=body).status_code == 200

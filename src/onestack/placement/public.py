@@ -12,10 +12,16 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.db import fetch, many
 from onestack.core.errors import Conflict
+from onestack.placement import standard
 from onestack.placement.capacity import Stock, fits, why_not
 from onestack.placement.models import Allocation, Consumer, Inventory, Provider
 
 Resources = Mapping[str, int]
+
+
+def standard_traits() -> frozenset[str]:
+    """The names of the traits that every Placement knows; all others are CUSTOM_…"""
+    return standard.TRAITS
 
 
 def ensure_provider(session: Session, cloud: Cloud, uuid: str, name: str) -> None:
