@@ -197,8 +197,9 @@ def test_candidates_api(placement):
     assert (
         len(api(placement, "GET", "/allocation_candidates?resources=VCPU:1&limit=1").json["allocation_requests"]) == 1
     )
-    both = api(placement, "GET", "/allocation_candidates?resources1=VCPU:1&resources2=VCPU:1&group_policy=isolate")
-    assert len(both.json["allocation_requests"]) == 2
+    two = "/allocation_candidates?resources1=VCPU:1&resources2=VCPU:1&group_policy="
+    assert len(api(placement, "GET", two + "none").json["allocation_requests"]) == 1
+    assert not api(placement, "GET", two + "isolate").json["allocation_requests"], "a candidate is of one tree"
     for bad in ("", "?resources=VCPU", "?resources=NOPE:1", "?resources=VCPU:1&limit=0", "?resources=VCPU:1&no=1"):
         assert api(placement, "GET", "/allocation_candidates" + bad).status_code == 400
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from onestack.core.dialect import Dialect, Microversions, Version, reason
-from onestack.core.errors import BadRequest, Conflict, Fault, NotAcceptable
+from onestack.core.errors import BadRequest, Conflict, Fault, MethodNotAllowed, NotAcceptable, UnsupportedMedia
 
 MINIMUM, MAXIMUM = (1, 0), (1, 39)
 
@@ -25,13 +25,17 @@ DUPLICATE_KEY = "placement.query.duplicate_key"
 _versions = Microversions("placement", MINIMUM, MAXIMUM)
 
 
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
+
+
 def concurrent(message: str) -> Conflict:
     """409: the generation given isn't the present one."""
     return Conflict(message, kind=CONCURRENT)
 
 
 class PlacementDialect(Dialect):
-    strict_content_type = True
+    token_first = True
 
     def error(self, fault: Fault) -> dict[str, Any]:
         message = fault.message
@@ -55,9 +59,30 @@ class PlacementDialect(Dialect):
     def version(self, headers: Mapping[str, str]) -> Version:
         try:
             return _versions.parse(headers)
-        except NotAcceptable as fault:
-            asked = headers.get("openstack-api-version", "").split()[-1]
-            raise NotAcceptable(f"Unacceptable version header: {asked}", extra=fault.extra) from None
+        except (NotAcceptable, BadRequest) as fault:
+            text = headers.get("openstack-api-version", "").split(",")[-1].split()[-1]
+            numbers = text.split(".")
+            if isinstance(fault, BadRequest) and not (len(numbers) == 2 and all(map(_is_number, numbers))):
+                raise BadRequest(f"Invalid microversion: invalid version string: {text}") from None
+            low, high = (f"{version[0]}.{version[1]}" for version in (MINIMUM, MAXIMUM))
+            words = f"Invalid microversion: Unacceptable version header: {text}"
+            raise NotAcceptable(words, extra={"max_version": high, "min_version": low}) from None
+
+    def check(self, req: Any) -> None:
+        """The path, the method, then what the body is and what the answer may be: Placement speaks JSON alone."""
+        request = req.falcon
+        sent = request.scope["path"]
+        if len(sent) > 1 and sent.endswith("/"):
+            raise self.not_found(sent)
+        if req.method == "HEAD":
+            raise self.not_allowed()
+        media = (request.content_type or "").split(";")[0].strip()
+        if not media and request.content_length:
+            raise BadRequest("content-type header required when content-length > 0")
+        if req.route.body is not None and media != "application/json":
+            raise UnsupportedMedia(f"The media type {media or None} is not supported, use application/json")
+        if req.method == "GET" and not req.route.public and not request.client_accepts_json:
+            raise NotAcceptable("Only application/json is provided")
 
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         headers = {"x-openstack-request-id": request_id, "vary": "openstack-api-version"}
@@ -71,4 +96,7 @@ class PlacementDialect(Dialect):
         return BadRequest(f"JSON does not validate: {path + ': ' if path else ''}{message}")
 
     def malformed(self) -> Fault:
-        return BadRequest("Malformed JSON: the body is not a JSON object.")
+        return BadRequest("Malformed JSON: the body is no JSON.")
+
+    def not_allowed(self) -> Fault:
+        return MethodNotAllowed("The method specified is not allowed for this resource.")
