@@ -122,13 +122,9 @@ def claim(
 
 
 def release(session: Session, consumer_id: str) -> None:
-    """The consumer holds nothing afterwards."""
-    query = sa.select(Allocation.provider_uuid).where(Allocation.consumer_uuid == consumer_id).distinct()
-    providers = list(session.scalars(query))
+    """The consumer holds nothing afterwards. The providers keep their generations, since nobody's plans are upset."""
     session.execute(sa.delete(Allocation).where(Allocation.consumer_uuid == consumer_id))
     session.execute(sa.delete(Consumer).where(Consumer.uuid == consumer_id))
-    if providers:
-        bump(session, providers)
 
 
 def usage(session: Session, provider_uuids: Iterable[str]) -> dict[str, dict[str, int]]:

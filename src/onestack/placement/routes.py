@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable
+from email.utils import format_datetime
+from functools import wraps
 from typing import Any
 
+import msgspec
+
+from onestack.core.http import Request, Response
 from onestack.core.routes import Route
 from onestack.placement.api import allocations, candidates, inventories, names, providers, reshaper, root, usages
 
@@ -13,7 +20,7 @@ RC = "placement:resource_classes:"
 TR = "placement:traits:"
 AL = "placement:allocations:"
 
-ROUTES = [
+_ROUTES = [
     Route("GET", "/", root.home, public=True),
     Route("GET", "/resource_providers", providers.index, RP + "list"),
     Route("POST", "/resource_providers", providers.create, RP + "create", Any, 201),
@@ -54,3 +61,33 @@ ROUTES = [
     Route("GET", "/allocation_candidates", candidates.index, "placement:allocation_candidates:list", since=(1, 10)),
     Route("POST", "/reshaper", reshaper.reshape, "placement:reshaper:reshape", Any, 204, since=(1, 30)),
 ]  # fmt: skip
+
+# Besides what is read: changes that are answered with what has become of it.
+_ANSWERED = (
+    providers.create, providers.update, inventories.create, inventories.replace, inventories.replace_all,
+    names.set_aggregates, names.set_provider_traits, names.ensure_trait,
+)  # fmt: skip
+
+
+def _dated(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """From 1.15 an answer says that it is of now, and not to be kept."""
+
+    @wraps(handler)
+    def answer(req: Request, **params: Any) -> Any:
+        result = handler(req, **params)
+        if req.version < (1, 15):
+            return result
+        response = result if isinstance(result, Response) else Response(result)
+        now = format_datetime(req.cloud.clock.now().replace(tzinfo=datetime.UTC), usegmt=True)
+        response.headers |= {"Last-Modified": now, "Cache-Control": "no-cache"}
+        return response
+
+    return answer
+
+
+ROUTES = [
+    msgspec.structs.replace(route, handler=_dated(route.handler))
+    if route.method == "GET" or route.handler in _ANSWERED
+    else route
+    for route in _ROUTES
+]

@@ -50,7 +50,7 @@ def of_provider(req: Request, uuid: str) -> dict[str, Any]:
     query = sa.select(Allocation, Consumer.generation).join(Consumer, Consumer.uuid == Allocation.consumer_uuid)
     allocations: dict[str, Any] = {}
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
+        provider = common.provider(session, uuid, f"Resource provider '{uuid}' not found: ")
         for row, generation in session.execute(query.where(Allocation.provider_uuid == uuid)):
             entry = allocations.setdefault(row.consumer_uuid, {"resources": {}})
             entry["resources"][row.resource_class] = row.used

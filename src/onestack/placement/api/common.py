@@ -15,11 +15,11 @@ from onestack.placement.json_schema import mistake
 from onestack.placement.models import Provider, ResourceClass, Trait
 
 
-def provider(session: Session, uuid: str) -> Provider:
-    """Raises NotFound."""
+def provider(session: Session, uuid: str, before: str = "") -> Provider:
+    """Raises NotFound, with what it says `before` that."""
     found = session.get(Provider, uuid)
     if found is None:
-        raise NotFound(f"No resource provider with uuid {uuid} found : No results are possible.")
+        raise NotFound(f"{before}No resource provider with uuid {uuid} found")
     return found
 
 

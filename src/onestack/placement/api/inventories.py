@@ -44,12 +44,12 @@ def _render_one(row: Inventory, provider: Provider) -> dict[str, Any]:
 
 def index(req: Request, uuid: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return _render(session, common.provider(session, uuid))
+        return _render(session, common.provider(session, uuid, f"No resource provider with uuid {uuid} found : "))
 
 
 def show(req: Request, uuid: str, resource_class: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
+        provider = common.provider(session, uuid, f"No resource provider with uuid {uuid} found : ")
         row = session.get(Inventory, (uuid, resource_class))
         if row is None:
             raise NotFound(f"No inventory of class {resource_class} for {uuid}")

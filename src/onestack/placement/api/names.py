@@ -140,7 +140,7 @@ def delete_trait(req: Request, name: str) -> None:
 
 def provider_traits(req: Request, uuid: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
+        provider = common.provider(session, uuid, f"No resource provider with uuid {uuid} found: ")
         return {"traits": list(session.scalars(_traits_of(uuid))), "resource_provider_generation": provider.generation}
 
 

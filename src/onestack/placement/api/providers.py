@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.dialect import Version
-from onestack.core.errors import BadRequest, Conflict
+from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request, Response
 from onestack.placement import dialect, filters, forms, schemas
 from onestack.placement.api import common
@@ -37,7 +37,7 @@ def index(req: Request) -> dict[str, Any]:
     if "member_of" in asked:
         query = query.where(filters.by_aggregates(req.get_all("member_of"), version))
     wanted = common.parse_resources(asked["resources"]) if "resources" in asked else {}
-    if "name" in asked:
+    if asked.get("name"):  # an empty one is none
         query = query.where(Provider.name == asked["name"])
     if "uuid" in asked:
         query = query.where(Provider.uuid == asked["uuid"])
@@ -113,6 +113,8 @@ def update(req: Request, uuid: str) -> dict[str, Any]:
 
 def delete(req: Request, uuid: str) -> None:
     with req.cloud.db.write() as session:
+        if session.get(Provider, uuid) is None:
+            raise NotFound(f"No resource provider with uuid {uuid} found for delete")
         common.locked(session, uuid)
         if session.scalar(sa.select(Allocation.consumer_uuid).where(Allocation.provider_uuid == uuid).limit(1)):
             raise Conflict(

@@ -15,7 +15,7 @@ from onestack.placement.public import usage
 
 def show(req: Request, uuid: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
+        provider = common.provider(session, uuid, f"No resource provider with uuid {uuid} found: ")
         names = session.scalars(sa.select(Inventory.resource_class).where(Inventory.provider_uuid == uuid))
         used = dict.fromkeys(sorted(names), 0) | usage(session, [uuid]).get(uuid, {})
         return {"resource_provider_generation": provider.generation, "usages": used}
