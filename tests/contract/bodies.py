@@ -237,6 +237,10 @@ PLACEMENT: Bodies = {
     ("placement", "PUT", "/resource_classes/{name}"): [{"name": "CUSTOM_D"}],
     ("placement", "PUT", "/allocations/{consumer_uuid}"): [_OLD_CLAIM, _CLAIM, _NEW_CLAIM],
     ("placement", "POST", "/allocations"): [{"$server_id": _NEW_CLAIM}, {"$port_id": _CLAIM}],
+    ("placement", "POST", "/reshaper"): [
+        {"inventories": {"$provider": {"resource_provider_generation": 1, "inventories": {"VCPU": _RECORD}}},
+         "allocations": {"$server_id": _NEW_CLAIM}},
+    ],
 }  # fmt: skip
 
 _POOL = [{"start": "10.9.0.10", "end": "10.9.0.20"}]

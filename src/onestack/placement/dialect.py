@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 
 from onestack.core.dialect import Dialect, Microversions, Version, reason
-from onestack.core.errors import BadRequest, Conflict, Fault, NotAcceptable
+from onestack.core.errors import (
+    BadRequest,
+    Conflict,
+    Fault,
+    MethodNotAllowed,
+    NotAcceptable,
+    NotFound,
+    UnsupportedMedia,
+)
 
 MINIMUM, MAXIMUM = (1, 0), (1, 39)
 
@@ -22,7 +30,19 @@ BAD_VALUE = "placement.query.bad_value"
 MISSING_VALUE = "placement.query.missing_value"
 DUPLICATE_KEY = "placement.query.duplicate_key"
 
+# What the errors of each status begin with, whatever else they say.
+_BEGINNINGS = {
+    400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+    403: "Access was denied to this resource.",
+    404: "The resource could not be found.",
+    409: "There was a conflict when trying to complete your request.",
+}
+
 _versions = Microversions("placement", MINIMUM, MAXIMUM)
+
+
+def _is_number(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()
 
 
 def concurrent(message: str) -> Conflict:
@@ -31,12 +51,15 @@ def concurrent(message: str) -> Conflict:
 
 
 class PlacementDialect(Dialect):
-    strict_content_type = True
+    token_first = True
 
     def error(self, fault: Fault) -> dict[str, Any]:
         message = fault.message
         if fault.kind == "PolicyNotAuthorized":
             message = f"Policy does not allow {fault.extra['rule']} to be performed."
+        beginning = _BEGINNINGS.get(fault.status)
+        if beginning is not None:
+            message = f"{beginning}\n\n {message}  "
         body = {"status": fault.status, "title": reason(fault.status), "detail": message}
         if fault.status == 406 and "max_version" in fault.extra:
             body.update(fault.extra)
@@ -55,20 +78,56 @@ class PlacementDialect(Dialect):
     def version(self, headers: Mapping[str, str]) -> Version:
         try:
             return _versions.parse(headers)
-        except NotAcceptable as fault:
-            asked = headers.get("openstack-api-version", "").split()[-1]
-            raise NotAcceptable(f"Unacceptable version header: {asked}", extra=fault.extra) from None
+        except (NotAcceptable, BadRequest) as fault:
+            text = headers.get("openstack-api-version", "").split(",")[-1].split()[-1]
+            numbers = text.split(".")
+            if isinstance(fault, BadRequest) and not (len(numbers) == 2 and all(map(_is_number, numbers))):
+                raise BadRequest(f"Invalid microversion: invalid version string: {text}") from None
+            low, high = (f"{version[0]}.{version[1]}" for version in (MINIMUM, MAXIMUM))
+            words = f"Invalid microversion: Unacceptable version header: {text}"
+            fault = self._not_acceptable("application/json", words)
+            fault.extra = {"max_version": high, "min_version": low}
+            raise fault from None
+
+    def _not_acceptable(self, media: str, words: str) -> NotAcceptable:
+        return NotAcceptable(
+            "The resource could not be generated that was acceptable to your browser (content of type "
+            f"{media}. \n\n {words}"
+        )
+
+    def check(self, req: Any) -> None:
+        """The path, the method, then what the body is and what the answer may be: Placement speaks JSON alone."""
+        request = req.falcon
+        sent = request.scope["path"]
+        if len(sent) > 1 and sent.endswith("/"):
+            raise self.not_found(sent)
+        if req.method == "HEAD":
+            raise self.not_allowed()
+        media = (request.content_type or "").split(";")[0].strip()
+        if not media and request.content_length:
+            raise BadRequest("content-type header required when content-length > 0")
+        if req.route.body is not None and media != "application/json":
+            raise UnsupportedMedia(
+                f"The request media type {media or None} is not supported by this server. \n\n "
+                f"The media type {media or None} is not supported, use application/json"
+            )
+        if req.method == "GET" and not req.route.public and not request.client_accepts_json:
+            raise self._not_acceptable(request.accept, "Only application/json is provided")
 
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         headers = {"x-openstack-request-id": request_id, "vary": "openstack-api-version"}
         if version != (0, 0):
             headers["openstack-api-version"] = f"placement {version[0]}.{version[1]}"
-        if version >= (1, 15):
-            headers["cache-control"] = "no-cache"
         return headers
 
     def invalid(self, path: str, message: str, value: Any = None) -> Fault:
         return BadRequest(f"JSON does not validate: {path + ': ' if path else ''}{message}")
 
     def malformed(self) -> Fault:
-        return BadRequest("Malformed JSON: the body is not a JSON object.")
+        return BadRequest("Malformed JSON: the body is no JSON.")
+
+    def not_found(self, path: str) -> Fault:
+        return NotFound("")
+
+    def not_allowed(self) -> Fault:
+        return MethodNotAllowed("The method specified is not allowed for this resource.")

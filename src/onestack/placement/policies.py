@@ -22,5 +22,6 @@ POLICIES: dict[str, str] = {
     "admin_or_service_api": "role:admin or role:service",
     "project_reader_api": "role:reader and project_id:%(project_id)s",
     **{f"placement:{name}": ADMIN_OR_SERVICE for name in _GUARDED},
+    "placement:reshaper:reshape": "rule:service_api",
     "placement:usages": "rule:project_reader_api or rule:admin_or_service_api",
 }

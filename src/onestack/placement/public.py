@@ -12,10 +12,16 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.db import fetch, many
 from onestack.core.errors import Conflict
+from onestack.placement import standard
 from onestack.placement.capacity import Stock, fits, why_not
 from onestack.placement.models import Allocation, Consumer, Inventory, Provider
 
 Resources = Mapping[str, int]
+
+
+def standard_traits() -> frozenset[str]:
+    """The names of the traits that every Placement knows; all others are CUSTOM_…"""
+    return standard.TRAITS
 
 
 def ensure_provider(session: Session, cloud: Cloud, uuid: str, name: str) -> None:
@@ -116,13 +122,9 @@ def claim(
 
 
 def release(session: Session, consumer_id: str) -> None:
-    """The consumer holds nothing afterwards."""
-    query = sa.select(Allocation.provider_uuid).where(Allocation.consumer_uuid == consumer_id).distinct()
-    providers = list(session.scalars(query))
+    """The consumer holds nothing afterwards. The providers keep their generations, since nobody's plans are upset."""
     session.execute(sa.delete(Allocation).where(Allocation.consumer_uuid == consumer_id))
     session.execute(sa.delete(Consumer).where(Consumer.uuid == consumer_id))
-    if providers:
-        bump(session, providers)
 
 
 def usage(session: Session, provider_uuids: Iterable[str]) -> dict[str, dict[str, int]]:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import uuid as uuids
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
-from onestack.placement import dialect, standard
+from onestack.placement import dialect, schemas, standard
+from onestack.placement.json_schema import mistake
 from onestack.placement.models import Provider, ResourceClass, Trait
 
-CLASS_NAME = re.compile(r"^[A-Z0-9_]{1,255}$")
-CUSTOM_NAME = re.compile(r"^CUSTOM_[A-Z0-9_]{1,248}$")
-MAX_INT = 0x7FFFFFFF
 
-
-def provider(session: Session, uuid: str) -> Provider:
-    """Raises NotFound."""
+def provider(session: Session, uuid: str, before: str = "") -> Provider:
+    """Raises NotFound, with what it says `before` that."""
     found = session.get(Provider, uuid)
     if found is None:
-        raise NotFound(f"No resource provider with uuid {uuid} found : No results are possible.")
+        raise NotFound(f"{before}No resource provider with uuid {uuid} found")
     return found
 
 
@@ -34,65 +30,83 @@ def locked(session: Session, uuid: str) -> Provider:
     return found if found is not None else provider(session, uuid)
 
 
-def same_generation(found: Provider, generation: int | None) -> None:
+def same_generation(found: Provider, generation: int, words: str = "resource provider generation conflict") -> None:
     if found.generation != generation:
-        raise dialect.concurrent("resource provider generation conflict")
+        raise dialect.concurrent(words)
 
 
-def is_uuid(text: str) -> bool:
-    try:
-        uuids.UUID(text)
-    except ValueError:
-        return False
-    return True
+def known_classes(session: Session, names: Iterable[str], refused: str = "") -> None:
+    """Raises BadRequest, with what is `refused`, for a resource class that doesn't exist."""
+    missing = _unknown_classes(session, names)
+    if missing:
+        raise BadRequest(f"{refused}No such resource class {missing[0]}.")
 
 
-def known_classes(session: Session, names: Iterable[str]) -> None:
-    """Raises BadRequest for a resource class that doesn't exist."""
+def known_class(session: Session, name: str, refused: str = "") -> None:
+    """Raises NotFound when it doesn't exist."""
+    if _unknown_classes(session, [name]):
+        raise NotFound(f"{refused}No such resource class {name}.")
+
+
+def _unknown_classes(session: Session, names: Iterable[str]) -> list[str]:
     missing = set(names).difference(standard.RESOURCE_CLASSES)
     if missing:
         missing -= set(session.scalars(sa.select(ResourceClass.name).where(ResourceClass.name.in_(missing))))
+    return sorted(missing)
+
+
+def known_traits(session: Session, names: Iterable[str], refused: str = "") -> None:
+    """Raises BadRequest, with what is `refused`, for traits that don't exist."""
+    missing = unknown_traits(session, names)
     if missing:
-        raise BadRequest(f"No such resource class {sorted(missing)[0]}.")
+        raise BadRequest(f"{refused}No such trait(s): {', '.join(missing)}.")
 
 
-def known_traits(session: Session, names: Iterable[str]) -> None:
-    """Raises BadRequest for traits that don't exist."""
+def unknown_traits(session: Session, names: Iterable[str]) -> list[str]:
     missing = set(names).difference(standard.TRAITS)
     if missing:
         missing -= set(session.scalars(sa.select(Trait.name).where(Trait.name.in_(missing))))
-    if missing:
-        raise BadRequest(f"No such trait(s): {', '.join(sorted(missing))}.")
+    return sorted(missing)
 
 
-def only(req: Request, allowed: Iterable[str], repeated: Iterable[str] = ()) -> None:
-    """Refuse query parameters that this list doesn't know, and those given twice."""
-    names = [key for key, _ in req.query]
-    for name in names:
-        if name not in allowed:
-            raise BadRequest(
-                "Invalid query string parameters: Additional properties are not allowed "
-                f"('{name}' was unexpected)"
-            )  # fmt: skip
-        if names.count(name) > 1 and name not in repeated:
-            raise BadRequest(f"Query parameter '{name}' is given more than once.", kind=dialect.DUPLICATE_KEY)
+def checked(body: Any, schema: schemas.Schema) -> Any:
+    """The body of a request. Raises BadRequest."""
+    wrong = mistake(body, schema)
+    if wrong is not None:
+        raise BadRequest(f"JSON does not validate: {wrong}")
+    return body
+
+
+def query(req: Request, schema: schemas.Schema) -> dict[str, str]:
+    """The query of a request: of a name given twice the last value counts. Raises BadRequest."""
+    values = dict(req.query)
+    wrong = mistake(values, schema)
+    if wrong is not None:
+        raise bad_query(wrong)
+    return values
+
+
+def bad_query(message: str) -> BadRequest:
+    return BadRequest(f"Invalid query string parameters: {message}")
 
 
 def parse_resources(text: str) -> dict[str, int]:
     """`VCPU:2,MEMORY_MB:512`. Raises BadRequest."""
+    form = (
+        "Badly formed resources parameter. Expected resources query string parameter in form: "
+        "?resources=VCPU:2,MEMORY_MB:1024. Got: "
+    )
+    if not text.strip():
+        raise BadRequest(f"{form}empty string.")
     result: dict[str, int] = {}
     for part in text.split(","):
-        name, _, amount = part.partition(":")
-        if (
-            not CLASS_NAME.match(name)
-            or not amount.isascii()
-            or not amount.isdigit()
-            or not 1 <= int(amount) <= MAX_INT
-        ):
-            raise BadRequest(
-                f"Badly formed resources parameter. Expected resources query string parameter in form: "
-                f"?resources=VCPU:2,MEMORY_MB:1024. Got: {text}.",
-                kind=dialect.BAD_VALUE,
-            )
-        result[name] = int(amount)
+        if part.count(":") != 1:
+            raise BadRequest(f"{form}{part}.")
+        name, amount = part.split(":")
+        try:
+            result[name] = int(amount)
+        except ValueError:
+            raise BadRequest(f"Requested resource {name} expected positive integer amount. Got: {amount}.") from None
+        if result[name] < 1:
+            raise BadRequest(f"Requested resource {name} requires amount >= 1. Got: {result[name]}.")
     return result

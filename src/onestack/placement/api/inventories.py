@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request, Response
-from onestack.placement import dialect
+from onestack.placement import dialect, forms, schemas
 from onestack.placement.api import common
 from onestack.placement.models import Inventory, Provider
 from onestack.placement.public import bump, usage
 
-
-class Record(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    total: int
-    reserved: int = 0
-    min_unit: int = 1
-    max_unit: int = common.MAX_INT
-    step_size: int = 1
-    allocation_ratio: float = 1.0
-    resource_provider_generation: int | None = None
-    resource_class: str | None = None
-
-
-class Whole(msgspec.Struct, forbid_unknown_fields=True):
-    resource_provider_generation: int
-    inventories: dict[str, Record]
-
-
 FIELDS = ("total", "reserved", "min_unit", "max_unit", "step_size", "allocation_ratio")
+_DEFAULTS = {"reserved": 0, "min_unit": 1, "max_unit": forms.MAX_INT, "step_size": 1, "allocation_ratio": 1.0}
+_LARGEST = (1 << 63) - 1
 
 
 def render_inventory(row: Inventory) -> dict[str, Any]:
@@ -60,12 +44,12 @@ def _render_one(row: Inventory, provider: Provider) -> dict[str, Any]:
 
 def index(req: Request, uuid: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        return _render(session, common.provider(session, uuid))
+        return _render(session, common.provider(session, uuid, f"No resource provider with uuid {uuid} found : "))
 
 
 def show(req: Request, uuid: str, resource_class: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
+        provider = common.provider(session, uuid, f"No resource provider with uuid {uuid} found : ")
         row = session.get(Inventory, (uuid, resource_class))
         if row is None:
             raise NotFound(f"No inventory of class {resource_class} for {uuid}")
@@ -73,14 +57,13 @@ def show(req: Request, uuid: str, resource_class: str) -> dict[str, Any]:
 
 
 def create(req: Request, uuid: str) -> Response:
-    record: Record = req.body
-    name = record.resource_class or ""
-    _check(name, record, req.version)
     with req.cloud.db.write() as session:
         provider = common.locked(session, uuid)
-        if record.resource_provider_generation is not None:
-            common.same_generation(provider, record.resource_provider_generation)
-        common.known_classes(session, [name])
+        record = common.checked(req.body, schemas.NEW_INVENTORY)
+        name = record["resource_class"]
+        refused = f"Unable to create inventory for resource provider {uuid}: "
+        _check(uuid, {name: record}, req.version, refused)
+        common.known_classes(session, [name], refused)
         if session.get(Inventory, (uuid, name)) is not None:
             raise Conflict(f"Update conflict: inventory of class {name} already exists.", kind=dialect.CONCURRENT)
         row = _store(session, uuid, name, record, None)
@@ -90,32 +73,47 @@ def create(req: Request, uuid: str) -> Response:
 
 
 def replace_all(req: Request, uuid: str) -> dict[str, Any]:
-    body: Whole = req.body
-    for name, record in body.inventories.items():
-        _check(name, record, req.version)
     with req.cloud.db.write() as session:
         provider = common.locked(session, uuid)
-        common.same_generation(provider, body.resource_provider_generation)
-        common.known_classes(session, body.inventories)
-        have = _rows(session, uuid)
-        _unused(session, uuid, have.keys() - body.inventories.keys())
-        for name, record in body.inventories.items():
-            _store(session, uuid, name, record, have.pop(name, None))
-        for row in have.values():
-            session.delete(row)
-        bump(session, [uuid])
-        session.flush()
+        body = common.checked(req.body, schemas.INVENTORIES)
+        common.same_generation(provider, body["resource_provider_generation"])
+        store_all(session, uuid, body["inventories"], req.version)
+        drop_others(session, uuid, body["inventories"])
         return _render(session, provider)
 
 
+def store_all(session: Session, uuid: str, records: dict[str, Any], version: Version) -> None:
+    """The provider has these inventories, and still those that it had. Raises BadRequest."""
+    _check(uuid, records, version, f"Unable to update inventory for resource provider {uuid}: ")
+    common.known_classes(session, records, f"Unknown resource class in inventory for resource provider {uuid}: ")
+    have = _rows(session, uuid)
+    for name, record in records.items():
+        _store(session, uuid, name, record, have.get(name))
+    bump(session, [uuid])
+    session.flush()
+
+
+def drop_others(session: Session, uuid: str, names: Iterable[str]) -> None:
+    """The provider has no inventories but those. Raises Conflict."""
+    have = _rows(session, uuid)
+    others = have.keys() - set(names)
+    _unused(session, uuid, others, "update conflict: ")
+    for name in others:
+        session.delete(have[name])
+    session.flush()
+
+
 def replace(req: Request, uuid: str, resource_class: str) -> dict[str, Any]:
-    record: Record = req.body
-    _check(resource_class, record, req.version)
     with req.cloud.db.write() as session:
         provider = common.locked(session, uuid)
-        common.same_generation(provider, record.resource_provider_generation)
+        record = common.checked(req.body, schemas.INVENTORY)
+        common.same_generation(provider, record["resource_provider_generation"])
+        _check(
+            uuid, {resource_class: record}, req.version, f"Unable to update inventory for resource provider {uuid}: "
+        )
         row = session.get(Inventory, (uuid, resource_class))
         if row is None:
+            common.known_class(session, resource_class)
             raise BadRequest(
                 f"No inventory record with resource class for resource provider {uuid}: "
                 f"No inventory of class {resource_class} found."
@@ -134,55 +132,52 @@ def delete_all(req: Request, uuid: str) -> None:
         bump(session, [uuid])
 
 
+def not_yet(req: Request, uuid: str) -> None:
+    """DELETE of all of them before 1.5."""
+    raise req.service.dialect.not_allowed()
+
+
 def delete(req: Request, uuid: str, resource_class: str) -> None:
     with req.cloud.db.write() as session:
         common.locked(session, uuid)
         row = session.get(Inventory, (uuid, resource_class))
         if row is None:
-            raise NotFound(
-                f"No inventory of class {resource_class} found for delete: "
-                f"No inventory of class {resource_class} found."
-            )  # fmt: skip
-        _unused(session, uuid, {resource_class})
+            words = f"No inventory of class {resource_class} found for delete: "
+            common.known_class(session, resource_class, words)
+            raise NotFound(f"{words}No inventory of class {resource_class} found.")
+        _unused(session, uuid, {resource_class}, f"Unable to delete inventory of class {resource_class}: ",
+                dialect.CONCURRENT)  # fmt: skip
         session.delete(row)
         bump(session, [uuid])
 
 
-def _check(name: str, record: Record, version: Version) -> None:
-    def refuse(message: str) -> BadRequest:
-        return BadRequest(f"JSON does not validate: {message}")
-
-    if not common.CLASS_NAME.match(name):
-        raise refuse(f"'{name}' is not the name of a resource class")
-    for field in ("total", "min_unit", "max_unit", "step_size", "reserved"):
-        lowest = 0 if field == "reserved" else 1
-        if not lowest <= getattr(record, field) <= common.MAX_INT:
-            raise refuse(f"{field} must be from {lowest} to {common.MAX_INT}")
-    if not math.isfinite(record.allocation_ratio) or not 0 < record.allocation_ratio <= 3.40282e38:
-        raise refuse("allocation_ratio must be a positive number")
-    if (record.total - record.reserved) * record.allocation_ratio > (1 << 63) - 1:
-        raise refuse("allocation_ratio is too large")
-    highest = record.total if version >= (1, 26) else record.total - 1
-    if record.reserved > highest:
-        raise BadRequest(
-            f"Unable to create inventory: Invalid inventory for '{name}'. The reserved value is greater than "
-            f"{'' if version >= (1, 26) else 'or equal to '}total."
-        )
+def _check(uuid: str, records: dict[str, Any], version: Version, refused: str) -> None:
+    """All that is reserved may be the whole of it, from 1.26."""
+    least, words = (0, "greater than") if version >= (1, 26) else (1, "greater than or equal to")
+    for name, given in records.items():
+        record = {**_DEFAULTS, **given}
+        capacity = (record["total"] - record["reserved"]) * record["allocation_ratio"]
+        if int(capacity) < least:
+            raise BadRequest(
+                f"{refused}Invalid inventory for '{name}' on resource provider '{uuid}'. "
+                f"The reserved value is {words} total."
+            )
+        if capacity > _LARGEST:
+            raise BadRequest("JSON does not validate: allocation_ratio is too large")
 
 
-def _unused(session: Session, uuid: str, names: set[str]) -> None:
+def _unused(session: Session, uuid: str, names: set[str], refused: str = "", kind: str = dialect.IN_USE) -> None:
     taken = sorted(names & set(usage(session, [uuid]).get(uuid, {})))
     if taken:
-        raise Conflict(
-            f"update conflict: Inventory for '{', '.join(taken)}' on resource provider '{uuid}' in use.",
-            kind=dialect.IN_USE,
-        )
+        raise Conflict(f"{refused}Inventory for '{', '.join(taken)}' on resource provider '{uuid}' in use.", kind=kind)
 
 
-def _store(session: Session, uuid: str, name: str, record: Record, row: Inventory | None) -> Inventory:
+def _store(session: Session, uuid: str, name: str, record: dict[str, Any], row: Inventory | None) -> Inventory:
     if row is None:
         row = Inventory(provider_uuid=uuid, resource_class=name)
         session.add(row)
+    values = {**_DEFAULTS, **record}
     for field in FIELDS:
-        setattr(row, field, getattr(record, field))
+        kind = float if field == "allocation_ratio" else int  # JSON's 1.0 is a whole number too
+        setattr(row, field, kind(values[field]))
     return row

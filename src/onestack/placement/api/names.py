@@ -3,31 +3,20 @@ providers."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-import msgspec
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request, Response
-from onestack.placement import standard
+from onestack.placement import forms, schemas, standard
 from onestack.placement.api import common
-from onestack.placement.models import Inventory, ProviderAggregate, ProviderTrait, ResourceClass, Trait
+from onestack.placement.models import Allocation, Inventory, ProviderAggregate, ProviderTrait, ResourceClass, Trait
 from onestack.placement.public import bump
 
-
-class ClassBody(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-
-
-class Traits(msgspec.Struct, forbid_unknown_fields=True):
-    traits: list[str]
-    resource_provider_generation: int
-
-
-class Aggregates(msgspec.Struct, forbid_unknown_fields=True):
-    aggregates: list[str]
-    resource_provider_generation: int
+_STALE = "Resource provider's generation already changed. Please update the generation and try again."
 
 
 def _render_class(name: str) -> dict[str, Any]:
@@ -48,8 +37,7 @@ def show_class(req: Request, name: str) -> dict[str, Any]:
 
 
 def create_class(req: Request) -> Response:
-    name = req.body.name
-    _custom(name)
+    name = common.checked(req.body, schemas.RESOURCE_CLASS)["name"]
     with req.cloud.db.write() as session:
         if session.get(ResourceClass, name) is not None:
             raise Conflict(f"Conflicting resource class already exists: {name}")
@@ -58,7 +46,7 @@ def create_class(req: Request) -> Response:
 
 
 def ensure_class(req: Request, name: str) -> Response:
-    _custom(name)
+    common.checked({"name": name}, schemas.RESOURCE_CLASS)
     with req.cloud.db.write() as session:
         new = session.get(ResourceClass, name) is None
         if new:
@@ -68,17 +56,18 @@ def ensure_class(req: Request, name: str) -> Response:
 
 def rename_class(req: Request, name: str) -> dict[str, Any]:
     """Before 1.7 PUT renames."""
-    _custom(req.body.name)
+    new = common.checked(req.body, schemas.RESOURCE_CLASS)["name"]
     with req.cloud.db.write() as session:
+        common.known_class(session, name)
         row = session.get(ResourceClass, name)
         if row is None:
-            raise NotFound(f"No such resource class {name}.")
-        if session.get(ResourceClass, req.body.name) is not None:
-            raise Conflict(f"Resource class already exists: {req.body.name}")
-        if session.scalar(sa.select(Inventory.provider_uuid).where(Inventory.resource_class == name).limit(1)):
-            raise Conflict(f"Resource class {name} is in use and can't be renamed.")
-        row.name = req.body.name
-    return _render_class(req.body.name)
+            raise BadRequest(f"Cannot update standard resource class {name}")
+        if new != name and session.get(ResourceClass, new) is not None:
+            raise Conflict(f"Resource class already exists: {new}")
+        for table in (Inventory, Allocation):
+            session.execute(sa.update(table).where(table.resource_class == name).values(resource_class=new))
+        row.name = new
+    return _render_class(new)
 
 
 def delete_class(req: Request, name: str) -> None:
@@ -89,28 +78,32 @@ def delete_class(req: Request, name: str) -> None:
         if row is None:
             raise NotFound(f"No such resource class {name}.")
         if session.scalar(sa.select(Inventory.provider_uuid).where(Inventory.resource_class == name).limit(1)):
-            raise Conflict(f"Error in delete resource class: Cannot delete resource class {name}. Class is in use.")
+            raise Conflict(
+                f"Error in delete resource class: Cannot delete resource class {name}. Class is in use in inventory."
+            )
         session.delete(row)
 
 
 def traits(req: Request) -> dict[str, Any]:
-    common.only(req, ["name", "associated"])
-    associated = req.get_bool("associated")
+    asked = common.query(req, schemas.TRAIT_QUERY)
+    kind, _, rest = asked.get("name", "startswith:").partition(":")
+    if ":" not in asked.get("name", ":"):
+        raise BadRequest(
+            "Badly formatted name parameter. Expected name query string parameter in form: "
+            f'?name=[in|startswith]:[name1,name2|prefix]. Got: "{asked["name"]}"'
+        )
+    associated = asked.get("associated", "").lower()
+    if "associated" in asked and associated not in ("true", "false"):
+        raise BadRequest('The query parameter "associated" only accepts "true" or "false"')
     with req.cloud.db.read() as session:
         names = {*standard.TRAITS, *session.scalars(sa.select(Trait.name))}
-        if associated is not None:
+        if associated:
             used = set(session.scalars(sa.select(ProviderTrait.trait).distinct()))
-            names = names & used if associated else names - used
-    choice = req.get("name")
-    if choice is not None:
-        kind, _, rest = choice.partition(":")
-        if kind == "in":
-            names &= set(rest.split(","))
-        elif kind == "startswith":
-            names = {name for name in names if name.startswith(rest)}
-        else:
-            raise BadRequest(f"Badly formatted name parameter. Expected name query string parameter in form: "
-                             f"?name=[in|startswith]:[name1,name2|prefix]. Got: \"{choice}\"")  # fmt: skip
+            names = names & used if associated == "true" else names - used
+    if kind == "in":
+        names &= set(rest.split(","))
+    elif kind == "startswith":
+        names = {name for name in names if name.startswith(rest)}
     return {"traits": sorted(names)}
 
 
@@ -121,7 +114,7 @@ def show_trait(req: Request, name: str) -> None:
 
 
 def ensure_trait(req: Request, name: str) -> Response:
-    if not common.CUSTOM_NAME.match(name):
+    if len(name) > 255 or not re.search(forms.CUSTOM, name):
         raise BadRequest(
             "The trait is invalid. A valid trait must be no longer than 255 characters, start with the prefix "
             '"CUSTOM_" and use following characters: "A"-"Z", "0"-"9" and "_"'
@@ -147,29 +140,41 @@ def delete_trait(req: Request, name: str) -> None:
 
 def provider_traits(req: Request, uuid: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
-        query = sa.select(ProviderTrait.trait).where(ProviderTrait.provider_uuid == uuid).order_by(ProviderTrait.trait)
-        return {"traits": list(session.scalars(query)), "resource_provider_generation": provider.generation}
+        provider = common.provider(session, uuid, f"No resource provider with uuid {uuid} found: ")
+        return {"traits": list(session.scalars(_traits_of(uuid))), "resource_provider_generation": provider.generation}
 
 
 def set_provider_traits(req: Request, uuid: str) -> dict[str, Any]:
-    names = sorted(set(req.body.traits))
+    body = common.checked(req.body, schemas.TRAITS)
+    names = sorted(set(body["traits"]))
     with req.cloud.db.write() as session:
         provider = common.locked(session, uuid)
-        common.same_generation(provider, req.body.resource_provider_generation)
-        common.known_traits(session, names)
-        session.execute(sa.delete(ProviderTrait).where(ProviderTrait.provider_uuid == uuid))
-        if names:
-            session.execute(sa.insert(ProviderTrait), [{"provider_uuid": uuid, "trait": name} for name in names])
-        bump(session, [uuid])
+        common.same_generation(provider, body["resource_provider_generation"], _STALE)
+        unknown = common.unknown_traits(session, names)
+        if unknown:
+            raise BadRequest(f"No such trait {', '.join(unknown)}")
+        have = set(session.scalars(_traits_of(uuid)))
+        if have != set(names):
+            _store_traits(session, uuid, names)
         return {"traits": names, "resource_provider_generation": provider.generation}
+
+
+def _traits_of(uuid: str) -> sa.Select[str]:
+    return sa.select(ProviderTrait.trait).where(ProviderTrait.provider_uuid == uuid).order_by(ProviderTrait.trait)
+
+
+def _store_traits(session: Session, uuid: str, names: list[str]) -> None:
+    session.execute(sa.delete(ProviderTrait).where(ProviderTrait.provider_uuid == uuid))
+    if names:
+        session.execute(sa.insert(ProviderTrait), [{"provider_uuid": uuid, "trait": name} for name in names])
+    bump(session, [uuid])
 
 
 def delete_provider_traits(req: Request, uuid: str) -> None:
     with req.cloud.db.write() as session:
         common.locked(session, uuid)
-        session.execute(sa.delete(ProviderTrait).where(ProviderTrait.provider_uuid == uuid))
-        bump(session, [uuid])
+        if session.scalars(_traits_of(uuid)).first() is not None:
+            _store_traits(session, uuid, [])
 
 
 def aggregates(req: Request, uuid: str) -> dict[str, Any]:
@@ -184,32 +189,20 @@ def aggregates(req: Request, uuid: str) -> dict[str, Any]:
 
 
 def set_aggregates(req: Request, uuid: str) -> dict[str, Any]:
-    """A bare list before 1.19, then an object with the generation."""
+    """A bare list before 1.19, then an object with the generation, which it advances."""
     new = req.version >= (1, 19)
-    try:
-        body: Aggregates | list[str]
-        body = msgspec.convert(req.body, Aggregates) if new else msgspec.convert(req.body, list[str])
-    except msgspec.ValidationError as error:
-        raise BadRequest(f"JSON does not validate: {error}") from None
-    uuids = sorted(set(body.aggregates if isinstance(body, Aggregates) else body))
-    if not all(common.is_uuid(value) for value in uuids):
-        raise BadRequest("JSON does not validate: aggregates must be UUIDs")
     with req.cloud.db.write() as session:
         provider = common.locked(session, uuid)
-        if isinstance(body, Aggregates):
-            common.same_generation(provider, body.resource_provider_generation)
+        body = common.checked(req.body, schemas.aggregates(req.version))
+        if new:
+            common.same_generation(provider, body["resource_provider_generation"], _STALE)
+        uuids = body["aggregates"] if new else body
         session.execute(sa.delete(ProviderAggregate).where(ProviderAggregate.provider_uuid == uuid))
         if uuids:
             rows = [{"provider_uuid": uuid, "aggregate_uuid": value} for value in uuids]
             session.execute(sa.insert(ProviderAggregate), rows)
-        if new:
-            bump(session, [uuid])
         answer: dict[str, Any] = {"aggregates": uuids}
         if new:
+            bump(session, [uuid])
             answer["resource_provider_generation"] = provider.generation
         return answer
-
-
-def _custom(name: str) -> None:
-    if not common.CUSTOM_NAME.match(name):
-        raise BadRequest(f"JSON does not validate: '{name}' does not match '^CUSTOM\\_[A-Z0-9_]+$'")

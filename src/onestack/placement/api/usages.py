@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from onestack.core.errors import BadRequest
 from onestack.core.http import Request
+from onestack.placement import schemas
 from onestack.placement.api import common
 from onestack.placement.models import Allocation, Consumer, Inventory
 from onestack.placement.public import usage
@@ -15,7 +15,7 @@ from onestack.placement.public import usage
 
 def show(req: Request, uuid: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        provider = common.provider(session, uuid)
+        provider = common.provider(session, uuid, f"No resource provider with uuid {uuid} found: ")
         names = session.scalars(sa.select(Inventory.resource_class).where(Inventory.provider_uuid == uuid))
         used = dict.fromkeys(sorted(names), 0) | usage(session, [uuid]).get(uuid, {})
         return {"resource_provider_generation": provider.generation, "usages": used}
@@ -24,11 +24,8 @@ def show(req: Request, uuid: str) -> dict[str, Any]:
 def total(req: Request) -> dict[str, Any]:
     """What a project uses; from 1.38 by consumer type."""
     typed = req.version >= (1, 38)
-    common.only(req, ["project_id", "user_id", *(["consumer_type"] if typed else [])])
-    project = req.get("project_id")
-    if not project:
-        raise BadRequest("Invalid query string parameters: 'project_id' is a required property")
-    req.authorize({"project_id": project})
+    req.authorize({"project_id": req.get("project_id")})
+    project = common.query(req, schemas.usage_query(req.version))["project_id"]
     kind = sa.func.coalesce(Consumer.consumer_type, "unknown")
     conditions = [Consumer.project_id == project]
     if req.get("user_id") is not None:
