@@ -129,7 +129,7 @@ def test_private_flavors(compute, cloud, monkeypatch):
 def test_extra_specs(compute):
     body = {"extra_specs": {"hw:cpu_policy": "shared", "n": 1}}
     assert compute.post("/v2.1/flavors/1/os-extra_specs", as_="admin", json=body).json == {
-        "extra_specs": {"hw:cpu_policy": "shared", "n": "1"}
+        "extra_specs": {"hw:cpu_policy": "shared", "n": 1}
     }
     assert compute.get("/v2.1/flavors/1/os-extra_specs/n").json == {"n": "1"}
     assert compute.put("/v2.1/flavors/1/os-extra_specs/n", as_="admin", json={"n": "2"}).json == {"n": "2"}

@@ -334,29 +334,39 @@ def base64_string(maximum: int = 65535, null: bool = False) -> Check:
 _KEY = "^[a-zA-Z0-9-_:. ]{1,255}$"
 
 
-def metadata(name: str, value: Any) -> dict[str, str]:
-    """Key/value pairs of a server or a flavor."""
-    _of_type(name, value, isinstance(value, dict), "object")
-    known = dict.fromkeys(key for key in value if re.search(_KEY, key))
-    for key in known:
-        string(255)(key, value[key])
-    odd = sorted(value.keys() - known.keys())
-    if odd:
-        keys, verb = ", ".join(repr(key) for key in odd), "does" if len(odd) == 1 else "do"
-        raise invalid(name, value, f"{keys} {verb} not match any of the regexes: {_KEY!r}")
-    return dict(value)
+def pairs(item: Check) -> Check:
+    """Keys and values of a server or a flavor."""
+
+    def check(name: str, value: Any) -> Any:
+        _of_type(name, value, isinstance(value, dict), "object")
+        known = dict.fromkeys(key for key in value if re.search(_KEY, key))
+        for key in known:
+            item(key, value[key])
+        odd = sorted(value.keys() - known.keys())
+        if odd:
+            keys, verb = ", ".join(repr(key) for key in odd), "does" if len(odd) == 1 else "do"
+            raise invalid(name, value, f"{keys} {verb} not match any of the regexes: {_KEY!r}")
+        return dict(value)
+
+    return check
 
 
-def one_pair(name: str, value: Any) -> dict[str, str]:
-    """Metadata of exactly one key."""
-    found = metadata(name, value)
-    if not found:
-        raise invalid(name, value, f"{value!r} should be non-empty")
-    if len(found) > 1:
-        raise invalid(name, value, f"{value!r} has too many properties")
-    return found
+def one_pair(of: Check) -> Check:
+    """Pairs of which there is exactly one."""
+
+    def check(name: str, value: Any) -> Any:
+        found = of(name, value)
+        if not found:
+            raise invalid(name, value, f"{value!r} should be non-empty")
+        if len(found) > 1:
+            raise invalid(name, value, f"{value!r} has too many properties")
+        return found
+
+    return check
 
 
+metadata = pairs(string(255))
+one_metadata = one_pair(metadata)
 hostname = string(63, 2, r"^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$")
 fqdn = string(255, 1, r"^[a-zA-Z0-9-._]*$")
 tag = string(60, 1, r"^[^,/]*$")

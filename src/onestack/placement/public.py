@@ -24,6 +24,11 @@ def standard_traits() -> frozenset[str]:
     return standard.TRAITS
 
 
+def standard_classes() -> tuple[str, ...]:
+    """The names of the resource classes that every Placement knows; all others are CUSTOM_…"""
+    return standard.RESOURCE_CLASSES
+
+
 def ensure_provider(session: Session, cloud: Cloud, uuid: str, name: str) -> None:
     """A provider `uuid` called `name` exists afterwards."""
     provider = session.get(Provider, uuid)

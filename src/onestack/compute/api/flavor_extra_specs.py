@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from onestack.compute import schema
+from onestack.compute import extra_specs, schema
 from onestack.compute.api.flavors import load
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
-
-_KEY = re.compile(r"^[a-zA-Z0-9-_:. ]{1,255}$")
 
 
 def index(req: Request, flavor_id: str) -> dict[str, Any]:
@@ -27,21 +24,24 @@ def show(req: Request, flavor_id: str, key: str) -> dict[str, Any]:
 
 
 def create(req: Request, flavor_id: str) -> dict[str, Any]:
-    values = schema.obj({"extra_specs": _specs}, ("extra_specs",), req.version)("", req.body)["extra_specs"]
-    with req.cloud.db.write() as session:
-        flavor = load(session, req, flavor_id)
-        flavor.extra_specs = {**flavor.extra_specs, **values}
-    return {"extra_specs": values}
+    given = schema.obj({"extra_specs": _specs}, ("extra_specs",), req.version)("", req.body)["extra_specs"]
+    _store(req, flavor_id, _checked(req, given))
+    return {"extra_specs": given}
 
 
 def update(req: Request, flavor_id: str, key: str) -> dict[str, Any]:
-    values = _specs("", req.body)
-    if list(values) != [key]:
+    given: dict[str, Any] = _one_spec("", req.body)
+    values = _checked(req, given)
+    if key not in values:
         raise BadRequest("Request body and URI mismatch")
+    _store(req, flavor_id, values)
+    return given
+
+
+def _store(req: Request, flavor_id: str, values: dict[str, str]) -> None:
     with req.cloud.db.write() as session:
         flavor = load(session, req, flavor_id)
         flavor.extra_specs = {**flavor.extra_specs, **values}
-    return values
 
 
 def delete(req: Request, flavor_id: str, key: str) -> None:
@@ -52,16 +52,23 @@ def delete(req: Request, flavor_id: str, key: str) -> None:
         flavor.extra_specs = {name: value for name, value in flavor.extra_specs.items() if name != key}
 
 
-def _specs(name: str, value: Any) -> dict[str, str]:
-    if not isinstance(value, dict) or (not value and not name):
-        raise BadRequest("Malformed request body")
-    for key, item in value.items():
-        if not _KEY.match(key):
-            raise schema.invalid(name or "extra_specs", value, f"{key!r} does not match '^[a-zA-Z0-9-_:. ]{{1,255}}$'")
-        if isinstance(item, bool) or not isinstance(item, (str, int, float)):
-            raise schema.invalid(key, item, f"{item!r} is not of type 'string', 'number'")
-        schema.string(255)(key, str(item))
-    return {key: str(item) for key, item in value.items()}
+def _checked(req: Request, given: dict[str, Any]) -> dict[str, str]:
+    """Numbers become text, as they are kept. Raises BadRequest."""
+    values: dict[str, str] = {key: schema.string(255)(key, str(item)) for key, item in given.items()}
+    if req.version >= (2, 86):
+        for key, item in values.items():
+            extra_specs.check(key, item)
+    return values
+
+
+def _text_or_number(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise schema.invalid(name, value, f"{value!r} is not of type 'string', 'number'")
+    return value
+
+
+_specs = schema.pairs(_text_or_number)
+_one_spec = schema.one_pair(_specs)
 
 
 def _missing(flavor_id: str, key: str) -> NotFound:

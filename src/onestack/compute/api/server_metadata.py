@@ -42,7 +42,7 @@ def update_all(req: Request, server_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, server_id: str, key: str) -> dict[str, Any]:
-    values = _body(req, "meta", schema.one_pair)
+    values = _body(req, "meta", schema.one_metadata)
     with req.cloud.db.write() as session:
         server = _load(req, session, server_id, "update_server_metadata")
         if list(values) != [key]:
