@@ -234,3 +234,141 @@ def test_every_standard_trait_is_known(placement):
     assert api(placement, "DELETE", "/traits/HW_GPU_API_VULKAN").status_code == 400
     body = {"traits": ["OWNER_NOVA", "HW_NIC_SRIOV"], "resource_provider_generation": 1}
     assert api(placement, "PUT", f"/resource_providers/{HOST}/traits", json=body).status_code == 200
+
+
+CHILD = "10000000-0000-4000-8000-000000000003"
+
+
+@pytest.fixture
+def nested(placement):
+    """host-1 with a child that has its VGPUs."""
+    child = {"name": "child", "uuid": CHILD, "parent_provider_uuid": HOST}
+    assert api(placement, "POST", "/resource_providers", json=child).status_code == 200
+    body = {"resource_provider_generation": 0, "inventories": {"VGPU": {"total": 4}}}
+    assert api(placement, "PUT", f"/resource_providers/{CHILD}/inventories", json=body).status_code == 200
+    body = {"traits": ["HW_CPU_X86_AVX"], "resource_provider_generation": 1}
+    assert api(placement, "PUT", f"/resource_providers/{HOST}/traits", json=body).status_code == 200
+    return placement
+
+
+@pytest.mark.parametrize(
+    ("query", "given", "version"),
+    [
+        ("resources=VCPU:1,VGPU:1", [{HOST, CHILD}], "1.39"),
+        ("resources=VCPU:1,VGPU:1", [], "1.28"),
+        ("resources=VGPU:1", [{CHILD}], "1.28"),
+        ("resources=VCPU:1,VGPU:1&required=HW_CPU_X86_AVX", [{HOST, CHILD}], "1.39"),
+        ("resources1=VGPU:1&required1=HW_CPU_X86_AVX", [], "1.39"),
+        ("resources=VGPU:1&root_required=HW_CPU_X86_AVX", [{CHILD}], "1.39"),
+        ("resources=VCPU:1&root_required=!HW_CPU_X86_AVX", [{SECOND}], "1.39"),
+        ("resources_a=VCPU:1&resources_b=VGPU:1&group_policy=isolate", [{HOST, CHILD}], "1.39"),
+        ("resources_a=VCPU:1&resources_b=VGPU:1&group_policy=none&same_subtree=_a,_b", [{HOST, CHILD}], "1.39"),
+        ("resources_a=VGPU:1&required_b=HW_CPU_X86_AVX&group_policy=none&same_subtree=_a,_b", [{CHILD}], "1.39"),
+        ("resources=VGPU:1&in_tree=" + HOST, [{CHILD}], "1.39"),
+        ("resources=VGPU:1&in_tree=" + SECOND, [], "1.39"),
+    ],
+)
+def test_candidates_are_of_one_tree(nested, query, given, version):
+    body = api(nested, "GET", "/allocation_candidates?" + query, version).json
+    assert [set(request["allocations"]) for request in body["allocation_requests"]] == given
+    if version == "1.39" and given == [{CHILD}]:
+        assert set(body["provider_summaries"]) == {HOST, CHILD}, "the whole tree is told"
+
+
+@pytest.mark.parametrize(
+    ("query", "words", "version"),
+    [
+        ("resources=", "Got: empty string.", "1.39"),
+        ("resources=VCPU", "Got: VCPU.", "1.39"),
+        ("resources=VCPU:0", "Requested resource VCPU requires amount >= 1. Got: 0.", "1.39"),
+        ("resources=VCPU:x", "Requested resource VCPU expected positive integer amount. Got: x.", "1.39"),
+        ("resources=VCPU:1&limit=0", "'0' does not match '^[1-9][0-9]*$'", "1.39"),
+        ("resources=VCPU:1&required=!OWNER_NOVA", "Expected 'required' parameter value", "1.21"),
+        ("resources=VCPU:1&required=OWNER_NOVA,", "Got an empty trait in: OWNER_NOVA,", "1.39"),
+        ("resources=VCPU:1&required=NOPE", "No such trait(s): NOPE.", "1.39"),
+        ("resources=VCPU:1&required=OWNER_NOVA,!OWNER_NOVA", "Conflicting required and forbidden traits", "1.39"),
+        ("resources=VCPU:1&member_of=x", "to contain valid UUID(s). Got: x", "1.39"),
+        ("resources=VCPU:1&member_of=!" + HOST, "are not supported in the specified microversion", "1.31"),
+        ("resources1=VCPU:1&resources2=VCPU:1", 'The "group_policy" parameter is required', "1.39"),
+        ("required1=OWNER_NOVA&resources=VCPU:1", "Found the following orphaned traits keys: required1", "1.35"),
+        ("resources=VCPU:1&same_subtree=_a", "Real suffixes should be specified in `same_subtree`", "1.39"),
+        ("resources=VCPU:1&root_required=OWNER_NOVA&root_required=OWNER_NOVA", "specified only once.", "1.39"),
+        ("resources1=VCPU:1", "'resources' is a required property", "1.24"),
+    ],
+)
+def test_bad_candidate_queries_are_refused(placement, query, words, version):
+    answer = api(placement, "GET", "/allocation_candidates?" + query, version)
+    assert answer.status_code == 400
+    assert words in answer.json["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "words", "version"),
+    [
+        ("POST", "/resource_providers", {}, 400, "'name' is a required property", "1.0"),
+        ("POST", "/resource_providers", {"name": 1}, 400, "1 is not of type 'string'", "1.0"),
+        ("POST", "/resource_providers", {"name": ""}, 400, "name is required", "1.0"),
+        ("POST", "/resource_providers", {"name": "x" * 201}, 400, "is too long", "1.0"),
+        ("POST", "/resource_providers", {"name": "n", "parent_provider_uuid": None}, 400, "unexpected", "1.13"),
+        ("POST", "/resource_providers", {"name": "host-1"}, 409, "name: host-1 already exists", "1.39"),
+        ("PUT", "/resource_providers/none", {"x": 1}, 404, "No resource provider with uuid none found", "1.39"),
+        ("PUT", "{host}/inventories/VCPU", {"total": 1}, 400, "'resource_provider_generation' is a required", "1.39"),
+        ("PUT", "{host}/inventories/NOPE", {"total": 1, "{generation}": 1}, 404, "No such resource class NOPE", "1.39"),
+        ("PUT", "{host}/inventories/VGPU", {"total": 1, "{generation}": 1}, 400, "No inventory of class VGPU", "1.39"),
+        ("PUT", "{host}/inventories/VCPU", {"total": "1", "{generation}": 1}, 400, "'1' is not of type", "1.39"),
+        ("PUT", "{host}/inventories/VCPU", {"total": True, "{generation}": 1}, 400, "True is not of type", "1.39"),
+        ("DELETE", "{host}/inventories", None, 405, "is not allowed", "1.4"),
+        ("PUT", "{host}/aggregates", [SECOND, SECOND], 400, "has non-unique elements", "1.18"),
+        ("PUT", "{host}/aggregates", {"aggregates": [SECOND]}, 400, "is a required property", "1.19"),
+        ("PUT", "{host}/traits", {"traits": ["NOPE"], "{generation}": 1}, 400, "No such trait NOPE", "1.39"),
+        ("PUT", "{host}/traits", {"traits": [], "{generation}": 9}, 409, "generation already changed", "1.39"),
+        ("PUT", "/resource_classes/VCPU", None, 400, "'VCPU' does not match '^CUSTOM_[A-Z0-9_]+$'", "1.39"),
+        ("PUT", "/resource_classes/VCPU", {"name": "CUSTOM_A"}, 400, "Cannot update standard resource class", "1.6"),
+        ("GET", "/traits?associated=1", None, 400, 'only accepts "true" or "false"', "1.39"),
+        ("GET", "/resource_providers?uuid=x", None, 400, "'x' is not a 'uuid'", "1.39"),
+        ("GET", "/resource_providers?foo=1", None, 400, "('foo' was unexpected)", "1.39"),
+        ("GET", "/usages", None, 400, "'project_id' is a required property", "1.39"),
+        ("GET", "/resource_providers/", None, 404, "", "1.39"),
+        ("GET", "/reshaper", None, 405, "", "1.39"),
+        ("POST", "/reshaper", {}, 403, "placement:reshaper:reshape", "1.39"),
+        ("GET", "/resource_providers", None, 400, "invalid version string: 1.x", "1.x"),
+    ],
+)
+def test_what_is_refused_and_how(placement, method, path, body, status, words, version):
+    if isinstance(body, dict):
+        body = {"resource_provider_generation" if key == "{generation}" else key: body[key] for key in body}
+    more = {} if body is None else {"json": body}
+    answer = api(placement, method, path.replace("{host}", f"/resource_providers/{HOST}"), version, **more)
+    assert answer.status_code == status
+    assert words in answer.json["errors"][0]["detail"]
+
+
+def test_only_json_is_read_and_spoken(placement):
+    headers = {"Content-Type": "text/plain", "OpenStack-API-Version": "placement 1.39"}
+    assert placement.request("POST", "/resource_providers", as_="admin", headers=headers, body=b"{}").status_code == 415
+    headers = {"Accept": "text/html", "OpenStack-API-Version": "placement 1.39"}
+    assert placement.request("GET", "/resource_providers", as_="admin", headers=headers).status_code == 406
+    assert placement.request("GET", "/nothing", as_=None).status_code == 401
+    dated = api(placement, "GET", "/resource_providers", "1.15").headers
+    assert (dated["cache-control"], dated["last-modified"][-3:]) == ("no-cache", "GMT")
+    assert "last-modified" not in api(placement, "GET", "/resource_providers", "1.14").headers
+
+
+def test_reshape_moves_inventory_and_allocations_together(nested):
+    assert api(nested, "PUT", "/allocations/" + SERVER % 1, json=allocation(2)).status_code == 204
+    hosts = api(nested, "GET", f"/resource_providers/{HOST}").json["generation"]
+    body = {
+        "inventories": {
+            HOST: {"resource_provider_generation": hosts, "inventories": {"MEMORY_MB": {"total": 2048}}},
+            CHILD: {"resource_provider_generation": 1, "inventories": {"VCPU": {"total": 2}, "VGPU": {"total": 4}}},
+        },
+        "allocations": {SERVER % 1: allocation(3, 1, CHILD)},
+    }
+    refused = api(nested, "POST", "/reshaper", json=body, as_="service")
+    assert refused.status_code == 409, "more than there will be"
+    assert "VCPU" in api(nested, "GET", f"/resource_providers/{HOST}/inventories").json["inventories"]
+    body["allocations"] = {SERVER % 1: allocation(2, 1, CHILD)}
+    assert api(nested, "POST", "/reshaper", json=body, as_="service").status_code == 204
+    assert set(api(nested, "GET", f"/resource_providers/{HOST}/inventories").json["inventories"]) == {"MEMORY_MB"}
+    assert api(nested, "GET", f"/resource_providers/{CHILD}/usages").json["usages"] == {"VCPU": 2, "VGPU": 0}
+    assert api(nested, "POST", "/reshaper", json=body, as_="service").status_code == 409, "the generations are old"

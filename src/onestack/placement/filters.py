@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import Session, aliased
 
 from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest
@@ -24,12 +25,8 @@ class Traits(NamedTuple):
     def names(self) -> set[str]:
         return self.forbidden.union(*self.any_of)
 
-    def of(self, provider: sa.ColumnElement[str] | InstrumentedAttribute[str]) -> sa.ColumnElement[bool]:
-        """Whether that provider has them."""
-        terms = [_has_trait(provider, some) for some in self.any_of]
-        if self.forbidden:
-            terms.append(sa.not_(_has_trait(provider, self.forbidden)))
-        return sa.and_(sa.true(), *terms)
+    def held_by(self, has: Set[str]) -> bool:
+        return all(some & has for some in self.any_of) and not self.forbidden & has
 
 
 def parse_traits(values: list[str], version: Version) -> Traits:
@@ -71,11 +68,15 @@ def _any_of(value: str, version: Version) -> set[str]:
 def by_traits(session: Session, values: list[str], version: Version, refused: str = "") -> sa.ColumnElement[bool]:
     traits = parse_traits(values, version)
     known_traits(session, traits.names, refused)
-    return traits.of(Provider.uuid)
+    terms = [_has_trait(some) for some in traits.any_of]
+    return sa.and_(sa.not_(_has_trait(traits.forbidden)), *terms)
 
 
-def by_aggregates(values: list[str], version: Version, suffix: str = "") -> sa.ColumnElement[bool]:
-    """`member_of=<uuid>`, `in:<uuid>,<uuid>`, and from 1.32 `!…`, all of which must hold. Raises BadRequest."""
+def by_aggregates(
+    values: list[str], version: Version, suffix: str = "", *, of_tree: bool = False
+) -> sa.ColumnElement[bool]:
+    """`member_of=<uuid>`, `in:<uuid>,<uuid>`, and from 1.32 `!…`, all of which must hold. Raises BadRequest.
+    `of_tree`: a root brings all below it into its aggregates."""
     if len(values) > 1 and version < (1, 24):
         raise BadRequest(f"Multiple member_of{suffix} parameters are not supported")
     terms: list[sa.ColumnElement[bool]] = []
@@ -93,9 +94,10 @@ def by_aggregates(values: list[str], version: Version, suffix: str = "") -> sa.C
                 raise bad_query(f"Expected 'member_of' parameter to contain valid UUID(s). Got: {uuid}")
         if forbidden and version < (1, 32):
             raise BadRequest(f"Forbidden member_of{suffix} parameters are not supported in the specified microversion")
-        inside = Provider.uuid.in_(
-            sa.select(ProviderAggregate.provider_uuid).where(ProviderAggregate.aggregate_uuid.in_(uuids))
-        )
+        members = sa.select(ProviderAggregate.provider_uuid).where(ProviderAggregate.aggregate_uuid.in_(uuids))
+        inside: sa.ColumnElement[bool] = Provider.uuid.in_(members)
+        if of_tree:
+            inside = sa.or_(inside, Provider.root_uuid.in_(members))
         terms.append(sa.not_(inside) if forbidden else inside)
     return sa.and_(sa.true(), *terms)
 
@@ -113,5 +115,5 @@ def by_tree(uuid: str) -> sa.ColumnElement[bool]:
     return Provider.root_uuid == sa.select(other.root_uuid).where(other.uuid == uuid).scalar_subquery()
 
 
-def _has_trait(provider: sa.ColumnElement[str] | InstrumentedAttribute[str], names: set[str]) -> sa.ColumnElement[bool]:
-    return provider.in_(sa.select(ProviderTrait.provider_uuid).where(ProviderTrait.trait.in_(names)))
+def _has_trait(names: set[str]) -> sa.ColumnElement[bool]:
+    return Provider.uuid.in_(sa.select(ProviderTrait.provider_uuid).where(ProviderTrait.trait.in_(names)))
