@@ -24,6 +24,11 @@ def test_create_and_show(images):
     assert images.show(image["id"]).json == image
 
 
+def test_hashes_given_at_create_are_forgotten(images):
+    image = images.create(name="hashed", os_hash_algo="md5", os_hash_value="abc")
+    assert (image["os_hash_algo"], image["os_hash_value"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -23,6 +23,8 @@ def create(req: Request) -> Response:
         if name in body:
             raise Forbidden(f"Attribute '{name}' is read-only.")
     schema.validate(body, req.cloud.settings.image)
+    for name in ("os_hash_algo", "os_hash_value"):  # Glance takes them at create, and forgets them
+        body.pop(name, None)
     image_id = str(body.pop("id", None) or req.cloud.ids.uuid()).lower()
     for name in body:
         changes.protect(name)
