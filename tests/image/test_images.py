@@ -24,6 +24,12 @@ def test_create_and_show(images):
     assert images.show(image["id"]).json == image
 
 
+@pytest.mark.parametrize("status", ["bogus", 1, None])
+def test_status_of_an_unknown_member_is_not_looked_at(images, status):
+    path = f"/v2/images/{images.create(name='shared')['id']}/members/nobody"
+    assert images.client.put(path, as_="member", json={"status": status}).status_code == 404
+
+
 def test_hashes_given_at_create_are_forgotten(images):
     image = images.create(name="hashed", os_hash_algo="md5", os_hash_value="abc")
     assert (image["os_hash_algo"], image["os_hash_value"]) == (None, None)
@@ -332,8 +338,11 @@ def test_members_words(images):
     assert (changed.status_code, "Not allowed to update members" in changed.text) == (403, True)
     missing = images.client.post(f"/v2/images/{NOWHERE}/members", json={"member": "p"})
     assert f"Image {NOWHERE} not found." in missing.text
-    wrong = images.client.put(f"{path}/{OTHER_PROJECT}", json={"status": "maybe"})
-    assert "Status must be &quot;pending&quot;" in wrong.text or 'Status must be "pending"' in wrong.text
+    shared = f"/v2/images/{images.create(visibility='shared')['id']}/members"
+    images.client.post(shared, json={"member": OTHER_PROJECT})
+    for status in ("maybe", None, 1):
+        wrong = images.client.put(f"{shared}/{OTHER_PROJECT}", as_="other", json={"status": status})
+        assert (wrong.status_code, 'Status must be "pending"' in wrong.text) == (400, True)
     gone = images.client.delete(f"/v2/images/{NOWHERE}")
     assert f"Failed to find image {NOWHERE} to delete" in gone.text
 

@@ -14,11 +14,15 @@ def names(answer, collection="networks"):
 def test_filters(api, make):
     nets = [make.network(name) for name in "abc"]
     make.subnet(nets[0])
-    assert names(api.get("/v2.0/networks?name=a&name=c&sort_key=name")) == ["a", "c"]
+    assert names(api.get("/v2.0/networks?name=a&name=c&sort_key=name&sort_dir=asc")) == ["a", "c"]
     assert names(api.get(f"/v2.0/networks?id={nets[1]['id']}&name=b")) == ["b"]
     assert names(api.get("/v2.0/networks?router:external=True")) == ["public"]
     assert names(api.get("/v2.0/networks?router%3Aexternal=false&sort_key=name&sort_dir=desc")) == ["c", "b", "a"]
-    assert names(api.get("/v2.0/networks?mtu=1442&shared=False&status=ACTIVE&sort_key=name")) == ["a", "b", "c"]
+    assert names(api.get("/v2.0/networks?mtu=1442&shared=False&status=ACTIVE&sort_key=name&sort_dir=asc")) == [
+        "a",
+        "b",
+        "c",
+    ]
     assert names(api.get("/v2.0/networks?status=DOWN")) == []
     assert names(api.get(f"/v2.0/networks?project_id={'9' * 32}")) == []
     error(api.get("/v2.0/networks?mtu=x"), 400, "InvalidInput")
@@ -45,7 +49,7 @@ def test_fields(api, make):
 def test_pages_follow_their_links(api, make):
     for number in range(5):
         make.network(f"n{number}")
-    path, seen, last = "/v2.0/networks?router:external=False&limit=2&sort_key=name", [], ""
+    path, seen, last = "/v2.0/networks?router:external=False&limit=2&sort_key=name&sort_dir=asc", [], ""
     while path:
         answer = api.get(path)
         seen.append(names(answer))
@@ -62,6 +66,8 @@ def test_bad_pages(api, make):
     error(api.get("/v2.0/networks?sort_key=colour"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/networks?sort_key=name&sort_dir=up"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/networks?sort_dir=asc"), 400, "HTTPBadRequest")
+    error(api.get("/v2.0/networks?sort_key=name"), 400, "HTTPBadRequest")
+    error(api.get("/v2.0/ports?fixed_ips=x"), 400, "InvalidInput")
     error(api.get("/v2.0/networks?limit=-1"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/networks?marker=8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"), 404, "NetworkNotFound")
 

@@ -91,7 +91,7 @@ def test_bulk_is_all_or_nothing(api, make):
     answer = api.post("/v2.0/networks", json={"networks": [{"name": "a"}, {"name": "b"}]})
     assert [net["name"] for net in answer.json["networks"]] == ["a", "b"]
     net = answer.json["networks"][0]
-    wanted = [{"network_id": net["id"], "cidr": "10.0.0.0/24"}, {"network_id": net["id"], "cidr": "10.0.0.0/25"}]
+    wanted = [{"network_id": net["id"], "ip_version": 4, "cidr": f"10.0.0.0/{length}"} for length in (24, 25)]
     error(api.post("/v2.0/subnets", json={"subnets": wanted}), 400, "InvalidInput")
     assert api.get(f"/v2.0/networks/{net['id']}").json["network"]["subnets"] == []
 
@@ -121,6 +121,48 @@ def test_a_new_subnet_has_a_gateway_and_the_rest_as_pool(make):
     assert (sub["gateway_ip"], sub["ip_version"]) == ("fd00::1", 6)
 
 
+def test_what_a_subnet_may_leave_open(api, make):
+    net = make.network()["id"]
+    values = {"network_id": net, "cidr": "10.0.0.0/24", "allocation_pools": None, "service_types": None}
+    error(api.post("/v2.0/subnets", json={"subnet": values}), 400, "HTTPBadRequest")  # ip_version
+    sub = api.post("/v2.0/subnets", json={"subnet": values | {"ip_version": 4}}).json["subnet"]
+    assert (sub["service_types"], len(sub["allocation_pools"])) == ([], 1)
+    path = f"/v2.0/subnets/{sub['id']}"
+    changed = api.put(path, json={"subnet": {"allocation_pools": None, "name": "n"}}).json["subnet"]
+    assert (changed["name"], changed["allocation_pools"]) == ("n", sub["allocation_pools"])
+    assert make.subnet({"id": net}, "fd00::/64", gateway_ip="fd00::")["gateway_ip"] == "fd00::"
+
+
+def test_a_subnet_of_one_service_has_metadata_too(api, make):
+    net = make.network()
+    values = {"network_id": net["id"], "ip_version": 4, "cidr": "10.0.0.0/24", "service_types": ["compute:nova"]}
+    sub = api.post("/v2.0/subnets", as_="admin", json={"subnet": values}).json["subnet"]
+    assert sub["service_types"] == ["compute:nova"]
+    (port,) = api.get(f"/v2.0/ports?network_id={net['id']}&device_owner=network:distributed", as_="admin").json["ports"]
+    assert [fixed["subnet_id"] for fixed in port["fixed_ips"]] == [sub["id"]]
+
+
+@pytest.mark.parametrize("kind", ["network", "router"])
+def test_availability_zone_hints(api, kind):
+    def post(hints):
+        return api.post(f"/v2.0/{kind}s", json={kind: {"name": "z", "availability_zone_hints": hints}})
+
+    made = post(["nova"]).json[kind]
+    assert made["availability_zone_hints"] == ["nova"]
+    assert api.get(f"/v2.0/{kind}s/{made['id']}").json[kind]["availability_zone_hints"] == ["nova"]
+    error(post(["elsewhere"]), 404, "AvailabilityZoneNotFound")
+    for hints in ("nova", None, {}, 0, [1], ["nova", "nova"], ["x" * 256]):
+        error(post(hints), 400, "HTTPBadRequest")
+
+
+@pytest.mark.parametrize("name", ["network_type", "physical_network"])
+def test_the_provider_s_side_is_said_or_left_out(api, name):
+    body = {"network": {"name": "p", f"provider:{name}": None}}
+    error(api.post("/v2.0/networks", as_="admin", json=body), 400, "HTTPBadRequest")
+    body["network"] = {"name": "p", "provider:segmentation_id": 0}
+    error(api.post("/v2.0/networks", as_="admin", json=body), 400, "InvalidInput")
+
+
 POOL = {"start": "10.0.0.10", "end": "10.0.0.20"}
 
 
@@ -146,6 +188,7 @@ POOL = {"start": "10.0.0.10", "end": "10.0.0.20"}
         ({"dns_nameservers": ["x"]}, 400, "HTTPBadRequest"),
         ({"dns_nameservers": [f"8.8.8.{n}" for n in range(9)]}, 400, "DNSNameServersExhausted"),
         ({"host_routes": [{"destination": "1.0.0.0/8"}]}, 400, "HTTPBadRequest"),
+        ({"host_routes": [{"destination": "1.2.3.4/24", "nexthop": "10.0.0.9"}]}, 400, "HTTPBadRequest"),
         ({"ipv6_ra_mode": "slaac"}, 400, "InvalidInput"),
         ({"subnetpool_id": "8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"}, 404, "SubnetPoolNotFound"),
     ],

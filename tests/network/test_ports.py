@@ -44,13 +44,14 @@ def test_ipv6_addresses_follow_the_mac(make):
 @pytest.mark.parametrize(
     ("values", "status", "kind"),
     [
-        ({"fixed_ips": [{"ip_address": "10.0.0.2"}]}, 409, "IpAddressInUse"),
+        ({"fixed_ips": [{"ip_address": "10.0.0.2"}]}, 409, "IpAddressAlreadyAllocated"),
         ({"fixed_ips": [{"ip_address": "10.9.0.2"}]}, 400, "InvalidIpForNetwork"),
         ({"fixed_ips": [{"ip_address": "10.0.0.255"}]}, 400, "InvalidIpForNetwork"),
         ({"fixed_ips": [{"ip_address": "x"}]}, 400, "HTTPBadRequest"),
         ({"fixed_ips": [{}]}, 400, "InvalidInput"),
-        ({"fixed_ips": [{"subnet_id": "8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"}]}, 400, "InvalidInput"),
-        ({"fixed_ips": 7}, 400, "HTTPBadRequest"),
+        ({"fixed_ips": [{"subnet_id": "8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"}]}, 404, "SubnetNotFound"),
+        ({"fixed_ips": None}, 400, "HTTPBadRequest"), ({"device_id": None}, 400, "HTTPBadRequest"),
+        ({"security_groups": ""}, 400, "HTTPBadRequest"), ({"fixed_ips": 7}, 400, "HTTPBadRequest"),
         ({"mac_address": "01:00:00:00:00:01"}, 400, "HTTPBadRequest"),
         ({"mac_address": "fa:16"}, 400, "HTTPBadRequest"),
         ({"security_groups": ["8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"]}, 404, "SecurityGroupNotFound"),
@@ -200,6 +201,21 @@ def test_a_tenant_network_is_no_gateway(api, make):
     error(api.post("/v2.0/routers", json=body), 400, "BadRequest")
 
 
+def test_an_interface_keeps_an_address(api, make):
+    router = make.router(make.subnet(make.network()))
+    (port,) = api.get(f"/v2.0/ports?device_id={router['id']}").json["ports"]
+    error(api.put(f"/v2.0/ports/{port['id']}", json={"port": {"fixed_ips": []}}), 409, "ServicePortInUse")
+
+
+def test_a_null_mac_address_says_nothing(api, make):
+    net = make.network()
+    port = api.post("/v2.0/ports", json={"port": {"network_id": net["id"], "mac_address": None}}).json["port"]
+    assert port["mac_address"].startswith("fa:16:3e:")
+    body = {"port": {"mac_address": None, "name": "n"}}
+    changed = api.put(f"/v2.0/ports/{port['id']}", as_="admin", json=body).json["port"]
+    assert (changed["mac_address"], changed["name"]) == (port["mac_address"], "n")
+
+
 def test_extra_routes(api, make):
     sub = make.subnet(make.network())
     router = make.router(sub)
@@ -210,6 +226,10 @@ def test_extra_routes(api, make):
     error(api.put(path, json={"router": {"routes": bad}}), 400, "InvalidRoutes")
     answer = api.put(f"{path}/remove_router_interface", json={"subnet_id": sub["id"]})
     error(answer, 409, "RouterInterfaceInUseByRoute")
+    host_bits = [{"destination": "192.168.0.1/16", "nexthop": "10.0.0.9"}]
+    error(api.put(path, json={"router": {"routes": host_bits}}), 400, "HTTPBadRequest")
+    many = [{"destination": f"192.0.{number}.0/24", "nexthop": "10.0.0.9"} for number in range(31)]
+    error(api.put(path, json={"router": {"routes": many}}), 409, "OverQuota")
     more = [{"destination": "192.0.2.0/24", "nexthop": "10.0.0.8"}]
     answer = api.put(f"{path}/add_extraroutes", json={"router": {"routes": more}})
     assert answer.json["router"]["routes"] == routes + more

@@ -49,6 +49,9 @@ def test_lenient_rules(make):
     [
         ({"protocol": "tcpp"}, "SecurityGroupRuleInvalidProtocol"),
         ({"protocol": 256}, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": ""}, "SecurityGroupRuleInvalidProtocol"),
+        ({"protocol": "-1"}, "SecurityGroupRuleInvalidProtocol"),
+        ({"port_range_min": ""}, "SecurityGroupInvalidPortValue"),
         ({"protocol": "tcp", "port_range_min": 9, "port_range_max": 8}, "SecurityGroupInvalidPortRange"),
         ({"protocol": "tcp", "port_range_max": 6}, "SecurityGroupInvalidPortRange"),
         ({"protocol": "udp", "port_range_min": 6}, "SecurityGroupInvalidPortRange"),

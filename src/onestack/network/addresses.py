@@ -19,6 +19,8 @@ from onestack.network.models import PortAddress, Subnet
 
 _rng = random.Random()
 
+_ANSWERING = ("network:distributed", "network:dhcp")
+
 Wish = dict[str, str]  # {"subnet_id"?, "ip_address"?}
 Given = tuple[str, str]  # subnet id, address
 
@@ -46,7 +48,8 @@ def assign(
 ) -> list[Given]:
     """The addresses of a port: those wished for, or by default one IPv4, one DHCPv6 and all automatic ones.
 
-    `keep` are addresses that the port has already. Raises IpAddressInUse, IpAddressGenerationFailure, InvalidInput.
+    `keep` are addresses that the port has already. Raises IpAddressAlreadyAllocated, IpAddressGenerationFailure,
+    InvalidInput.
     """
     subnets = [s for s in objects.subnets_of(session, network_id, lock=True) if _serves(s, device_owner)]
     if wishes is None:
@@ -59,7 +62,9 @@ def assign(
 
 
 def _serves(subnet: Subnet, device_owner: str) -> bool:
-    """Service types reserve a subnet for ports of some owners."""
+    """Service types reserve a subnet for ports of some owners; what answers its guests is at home in each."""
+    if device_owner in _ANSWERING and subnet.enable_dhcp:
+        return True
     return not subnet.service_types or any(device_owner.startswith(kind) for kind in subnet.service_types)
 
 
@@ -88,14 +93,14 @@ def _grant(
     keep: Sequence[Given],
     given: Sequence[Given],
 ) -> Given:
-    subnet = _subnet_for(network_id, subnets, wish)
+    subnet = _subnet_for(session, network_id, subnets, wish)
     automatic = is_auto(subnet) and not is_router_owner(device_owner)
     address = wish.get("ip_address")
     if address is None:
         if automatic:
             address = ipam.eui64(ipaddress.ip_network(subnet.cidr), mac)
             if (subnet.id, address) not in keep:
-                _require_free(session, network_id, subnet.id, address)
+                _require_free(session, subnet.id, address)
             return subnet.id, address
         for kept in keep:
             if kept[0] == subnet.id and kept not in given:
@@ -108,18 +113,24 @@ def _grant(
             f"IPv6 address {address} cannot be directly assigned to a port on subnet {subnet.id} since the subnet is "
             "configured for automatic addresses"
         )
-    _require_free(session, network_id, subnet.id, address)
+    _require_free(session, subnet.id, address)
     return subnet.id, address
 
 
-def _subnet_for(network_id: str, subnets: dict[str, Subnet], wish: Wish) -> Subnet:
+def _not_on(session: Session, network_id: str, subnet_id: str) -> Exception:
+    """What is wrong with a subnet that isn't the network's."""
+    if session.get(Subnet, subnet_id) is None:
+        return errors.not_found("subnet", subnet_id)
+    words = f"Failed to create port on network {network_id}, because fixed_ips included invalid subnet {subnet_id}"
+    return errors.invalid_input(words)
+
+
+def _subnet_for(session: Session, network_id: str, subnets: dict[str, Subnet], wish: Wish) -> Subnet:
     subnet_id, address = wish.get("subnet_id"), wish.get("ip_address")
     if subnet_id is not None:
         subnet = subnets.get(subnet_id)
         if subnet is None:
-            raise errors.invalid_input(
-                f"Failed to create port on network {network_id}, because fixed_ips included invalid subnet {subnet_id}"
-            )
+            raise _not_on(session, network_id, subnet_id)
         if address is not None and not _holds(subnet, address):
             raise errors.bad("InvalidIpForSubnet", f"IP address {address} is not a valid IP for the specified subnet.")
         return subnet
@@ -144,17 +155,17 @@ def _holds(subnet: Subnet, address: str) -> bool:
     return found in network and (network.version == 6 or first <= int(found) <= last)
 
 
-def _require_free(session: Session, network_id: str, subnet_id: str, address: str) -> None:
+def _require_free(session: Session, subnet_id: str, address: str) -> None:
     taken = session.execute(
         sa.select(PortAddress.port_id).where(PortAddress.subnet_id == subnet_id, PortAddress.ip_address == address)
     ).first()
     if taken is not None:
-        raise errors.address_in_use(network_id, address)
+        raise errors.address_in_use(subnet_id, address)
 
 
 def _auto(session: Session, network_id: str, subnet: Subnet, mac: str) -> str:
     address = ipam.eui64(ipaddress.ip_network(subnet.cidr), mac)
-    _require_free(session, network_id, subnet.id, address)
+    _require_free(session, subnet.id, address)
     return address
 
 

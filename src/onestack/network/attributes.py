@@ -89,9 +89,11 @@ def read(attributes: Attributes, sent: dict[str, Any], *, creating: bool) -> dic
         if not creating and not attribute.put:
             raise errors.bad_request(f"Cannot update read-only attribute {name}")
         try:
-            values[name] = attribute.parse(sent[name])
+            value = attribute.parse(sent[name])
         except Reason as reason:
             raise errors.bad_request(f"Invalid input for {name}. Reason: {reason}.") from None
+        if creating or value is not UNSET:
+            values[name] = value
     return values
 
 
@@ -188,6 +190,11 @@ def optional(inner: Parser) -> Parser:
     return lambda value: None if value is None else inner(value)
 
 
+def unless_null(inner: Parser) -> Parser:
+    """Null is as good as nothing said."""
+    return lambda value: UNSET if value is None else inner(value)
+
+
 _UUID = re.compile(r"^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}$")
 
 
@@ -206,9 +213,15 @@ def uuids(value: Any) -> list[str]:
         raise Reason(f"'{value}' is not a list")
     for item in value:
         uuid(item)
-    if len(set(value)) != len(value):
-        raise Reason(f"Duplicate items in the list: '{', '.join(value)}'")
+    different(value)
     return list(value)
+
+
+def different(items: list[str]) -> None:
+    """Raises Reason, which names what is there twice."""
+    twice = sorted({item for item in items if items.count(item) > 1})
+    if twice:
+        raise Reason(f"Duplicate items in the list: '{', '.join(twice)}'")
 
 
 def address(value: Any) -> str:
@@ -270,6 +283,17 @@ def addresses(value: Any) -> list[str]:
     return found
 
 
+def _strict_network(value: Any) -> str:
+    """A CIDR without host bits."""
+    try:
+        found = network(value)
+    except Reason:
+        raise Reason(f"'{value}' is not a valid CIDR") from None
+    if ipaddress.ip_interface(value).ip != ipaddress.ip_network(found).network_address:
+        raise Reason(f"'{value}' is not a valid CIDR")
+    return found
+
+
 def host_routes(value: Any) -> list[dict[str, str]]:
     """Host routes of a subnet, extra routes of a router: `[{"destination": cidr, "nexthop": address}]`."""
     if value is None:
@@ -280,14 +304,16 @@ def host_routes(value: Any) -> list[dict[str, str]]:
     for item in value:
         if not isinstance(item, dict) or set(item) != {"destination", "nexthop"}:
             raise Reason(f"Invalid data format for hostroute: '{item}'")
-        route = {"destination": network(item["destination"]), "nexthop": address(item["nexthop"])}
+        route = {"destination": _strict_network(item["destination"]), "nexthop": address(item["nexthop"])}
         if route in found:
             raise Reason(f"Duplicate hostroute '{item}'")
         found.append(route)
     return found
 
 
-def pools(value: Any) -> list[dict[str, str]]:
+def pools(value: Any) -> Any:
+    if value in (None, "", {}):
+        return UNSET
     if not isinstance(value, list):
         raise Reason(f"Invalid data format for IP pool: '{value}'")
     found = []
@@ -299,8 +325,6 @@ def pools(value: Any) -> list[dict[str, str]]:
 
 
 def fixed_ips(value: Any) -> list[dict[str, str]]:
-    if value is None:
-        return []
     if not isinstance(value, list):
         raise Reason(f"Invalid data format for fixed IP: '{value}'")
     found: list[dict[str, str]] = []
@@ -324,7 +348,7 @@ def address_pairs(value: Any) -> list[dict[str, str]]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Reason(f"'{value}' is not a list")
+        raise errors.bad_request("Allowed address pairs must be a list.")
     if len(value) > 10:
         raise errors.bad("AllowedAddressPairExhausted", "The number of allowed address pair exceeds the maximum 10.")
     found: list[dict[str, str]] = []

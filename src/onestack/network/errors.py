@@ -53,11 +53,8 @@ def over_quota(resources: list[str]) -> Fault:
     return Conflict(f"Quota exceeded for resources: {resources}.", kind="OverQuota")
 
 
-def address_in_use(network_id: str, address: str) -> Fault:
-    return Conflict(
-        f"Unable to complete operation for network {network_id}. The IP address {address} is in use.",
-        kind="IpAddressInUse",
-    )
+def address_in_use(subnet_id: str, address: str) -> Fault:
+    return Conflict(f"IP address {address} already allocated in subnet {subnet_id}", kind="IpAddressAlreadyAllocated")
 
 
 def exhausted(network_id: str) -> Fault:

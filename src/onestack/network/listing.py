@@ -61,7 +61,9 @@ def _fixed_ips(values: list[str]) -> Condition:
     """`fixed_ips=subnet_id=X`, `fixed_ips=ip_address=Y`, `fixed_ips=ip_address_substr=Z`, together: any of each."""
     wanted: dict[str, list[str]] = {}
     for value in values:
-        key, _, word = value.partition("=")
+        key, equals, word = value.partition("=")
+        if not equals:
+            raise errors.invalid_input(f"'{value}' is not of the form <key>=[value]")
         wanted.setdefault(key.strip(), []).append(word.strip())
     query = sa.select(PortAddress.port_id)
     if "subnet_id" in wanted or "subnet" in wanted:
@@ -181,7 +183,7 @@ def _tagged(id_column: Any, name: str, values: list[str]) -> Condition:
 
 def _sorts(req: Request, resource: str, backwards: bool) -> list[paging.Sort]:
     keys, directions = req.get_all("sort_key"), req.get_all("sort_dir")
-    if directions and len(keys) != len(directions):
+    if len(keys) != len(directions):
         raise errors.bad_request("The number of sort_keys and sort_dirs must be same")
     unknown = [key for key in keys if key not in _COLUMNS[resource]]
     if unknown:
@@ -189,7 +191,7 @@ def _sorts(req: Request, resource: str, backwards: bool) -> list[paging.Sort]:
     wrong = [word for word in directions if word not in ("asc", "desc")]
     if wrong:
         raise errors.bad_request(f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'")
-    sorts = list(zip(keys, directions or ["asc"] * len(keys), strict=True))
+    sorts = list(zip(keys, directions, strict=True))
     if "id" not in keys:
         sorts += [] if keys else [("created_at", "asc")]
         sorts.append(("id", "asc"))

@@ -36,6 +36,7 @@ class Network(Standard, Base):
     network_type: Mapped[str] = mapped_column(sa.String(16))  # geneve, flat, vlan
     physical_network: Mapped[str | None] = mapped_column(sa.String(64))
     segmentation_id: Mapped[int | None]
+    availability_zone_hints: Mapped[Any] = mapped_column(Json, default=list)
 
     __table_args__ = (
         sa.UniqueConstraint("network_type", "physical_network", "segmentation_id", name="uq_networks_segment"),
@@ -110,6 +111,7 @@ class Router(Standard, Base):
     gateway_port_id: Mapped[str | None] = mapped_column(sa.ForeignKey("ports.id"))
     enable_snat: Mapped[bool] = mapped_column(default=True)
     routes: Mapped[Any] = mapped_column(Json, default=list)
+    availability_zone_hints: Mapped[Any] = mapped_column(Json, default=list)
 
 
 class FloatingIp(Standard, Base):

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
-from onestack.network import dirty, errors, objects
-from onestack.network.attributes import UNSET, Attr, boolean, integer, one_of, optional, standard, text
+from onestack.network import dirty, errors, objects, zones
+from onestack.network.attributes import UNSET, Attr, boolean, integer, one_of, standard, text
 from onestack.network.models import FloatingIp, Network, Port, Router, Subnet
 
 GENEVE_OVERHEAD = 58  # bytes of outer headers: what a tenant network's MTU is smaller by
@@ -31,12 +31,12 @@ ATTRIBUTES = standard(
     ipv6_address_scope=Attr(post=False, put=False),
     l2_adjacency=Attr(post=False, put=False),
     availability_zones=Attr(post=False, put=False),
-    availability_zone_hints=Attr(lambda value: value, put=False, default=list),
+    availability_zone_hints=Attr(zones.hints, put=False, default=list),
     **{
         "router:external": Attr(boolean, default=False),
-        "provider:network_type": Attr(optional(one_of("geneve", "flat", "vlan")), put=False),
-        "provider:physical_network": Attr(optional(text(64)), put=False),
-        "provider:segmentation_id": Attr(optional(integer), put=False),
+        "provider:network_type": Attr(one_of("geneve", "flat", "vlan", convert=text()), put=False),
+        "provider:physical_network": Attr(text(64), put=False),
+        "provider:segmentation_id": Attr(integer, put=False),
     },
 )
 
@@ -56,6 +56,7 @@ def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, An
         admin_state_up=values["admin_state_up"], shared=values["shared"], external=values["router:external"],
         is_default=values["is_default"], mtu=mtu, port_security_enabled=values["port_security_enabled"],
         dns_domain=values["dns_domain"], network_type=kind, physical_network=physical, segmentation_id=segment,
+        availability_zone_hints=zones.known(values["availability_zone_hints"]),
     )  # fmt: skip
     session.add(network)
     session.flush()
@@ -65,7 +66,8 @@ def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, An
 
 def _segment(session: Session, values: dict[str, Any]) -> tuple[str, str | None, int | None]:
     kind, physical, segment = (
-        values[f"provider:{part}"] or None for part in ("network_type", "physical_network", "segmentation_id")
+        None if values[name] is UNSET else values[name]
+        for name in ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
     )
     if kind is None:
         if physical is not None or segment is not None:

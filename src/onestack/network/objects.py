@@ -30,6 +30,7 @@ MODELS: dict[str, Any] = {
 QUOTAS: dict[str, int] = {
     "network": 100, "subnet": 100, "subnetpool": -1, "port": 500, "router": 10, "floatingip": 50,
     "security_group": 10, "security_group_rule": 100, "rbac_policy": 10,
+    "router_route": 30,  # of each router, where all others are of the project
 }  # fmt: skip
 
 

@@ -33,12 +33,12 @@ ATTRIBUTES = standard(
     name=Attr(text(255), default=""),
     network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     admin_state_up=Attr(boolean, default=True),
-    mac_address=Attr(attributes.mac),
+    mac_address=Attr(attributes.unless_null(attributes.mac)),
     fixed_ips=Attr(attributes.fixed_ips),
-    device_id=Attr(_blank_text(255), default=""),
-    device_owner=Attr(_blank_text(255), default=""),
+    device_id=Attr(text(255), default=""),
+    device_owner=Attr(text(255), default=""),
     status=Attr(post=False, put=False),
-    security_groups=Attr(lambda value: attributes.uuids(value or [])),
+    security_groups=Attr(lambda value: attributes.uuids([] if value is None else value)),
     port_security_enabled=Attr(boolean),
     allowed_address_pairs=Attr(attributes.address_pairs, default=list),
     dns_name=Attr(attributes.dns_name, default=""),
@@ -254,6 +254,11 @@ def _check_mac(session: Session, port: Port, values: dict[str, Any]) -> None:
 
 
 def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str, str]]) -> None:
+    if not wishes and addresses.is_router_owner(port.device_owner):
+        raise errors.conflict(
+            "ServicePortInUse",
+            f"Port {port.id} cannot be deleted directly via the port API: Router port must have at least one IP..",
+        )
     held = addresses.of_port(session, port.id)
     given = addresses.assign(session, port.network_id, wishes, port.mac_address, port.device_owner, held)
     lost = {address for _, address in held} - {address for _, address in given}

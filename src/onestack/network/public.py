@@ -78,7 +78,7 @@ def allocate(
 
     An empty list gives none; a request without network and port means the project's only network (none where it has
     none). Raises NotFound (NetworkNotFound, PortNotFound, SecurityGroupNotFound), Conflict (PortInUse, OverQuota,
-    NetworkAmbiguous, IpAddressInUse, IpAddressGenerationFailure …), BadRequest (NetworkRequiresSubnet,
+    NetworkAmbiguous, IpAddressAlreadyAllocated, IpAddressGenerationFailure …), BadRequest (NetworkRequiresSubnet,
     NetworkDuplicated, InvalidInput …), Forbidden (ExternalNetworkAttachForbidden).
     """
     project = project_id or ctx.project_id or ""

@@ -9,19 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from onestack.core import quota
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import NotFound
-from onestack.network import addresses, attributes, dirty, errors, ipam, objects, ports
+from onestack.network import addresses, attributes, dirty, errors, ipam, objects, ports, zones
 from onestack.network.attributes import Attr, Reason, boolean, standard, text
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, Router, Subnet
-
-MAX_ROUTES = 30
 
 
 def _gateway_info(value: Any) -> dict[str, Any] | None:
     """`{"network_id", "enable_snat"?, "external_fixed_ips"?}`; null or empty: no gateway."""
-    if value is None or value == {}:
+    if not value:
         return None
     if not isinstance(value, dict):
         raise Reason(f"'{value}' is not a dictionary")
@@ -31,7 +30,9 @@ def _gateway_info(value: Any) -> dict[str, Any] | None:
     if value.get("qos_policy_id") is not None:
         raise Reason(f"QoS policy {value['qos_policy_id']} could not be found")
     if "network_id" not in value:
-        raise Reason("Validation of dictionary's keys failed. Expected keys: {'network_id'}")
+        raise Reason(
+            f"Validation of dictionary's keys failed. Expected keys: {{'network_id'}} Provided keys: {set(value)}"
+        )
     found: dict[str, Any] = {"network_id": attributes.uuid(value["network_id"])}
     if "enable_snat" in value:
         found["enable_snat"] = boolean(value["enable_snat"])
@@ -47,7 +48,7 @@ ATTRIBUTES = standard(
     external_gateway_info=Attr(_gateway_info, default=None),
     routes=Attr(attributes.host_routes, post=False),
     availability_zones=Attr(post=False, put=False),
-    availability_zone_hints=Attr(lambda value: value, put=False, default=list),
+    availability_zone_hints=Attr(zones.hints, put=False, default=list),
 )
 
 
@@ -60,6 +61,7 @@ def create(session: Session, cloud: Cloud, ctx: Context, project_id: str, values
     router = Router(
         **objects.stamp(cloud, project_id), name=values["name"], description=values["description"],
         admin_state_up=values["admin_state_up"], enable_snat=True, routes=[],
+        availability_zone_hints=zones.known(values["availability_zone_hints"]),
     )  # fmt: skip
     session.add(router)
     session.flush()
@@ -340,11 +342,9 @@ def _refuse_needed(session: Session, router: Router, subnet_id: str) -> None:
 
 def set_routes(session: Session, router: Router, routes: list[dict[str, str]]) -> None:
     """Replace the extra routes: each next hop must be a neighbour of the router, and not the router itself."""
-    if len(routes) > MAX_ROUTES:
-        raise errors.bad(
-            "RoutesExhausted",
-            f"Unable to complete operation for {router.id}. The number of routes exceeds the maximum {MAX_ROUTES}.",
-        )
+    most = quota.limits(session, "network", router.project_id, objects.QUOTAS)["router_route"]
+    if most != quota.UNLIMITED and len(routes) > most:
+        raise errors.over_quota(["router_route"])
     cidrs: list[ipam.IPNetwork] = [ipaddress.ip_network(s.cidr) for s in _interface_subnets(session, router.id)]
     own = set(
         session.scalars(

@@ -21,6 +21,7 @@ PROTOCOLS: dict[str, int] = {
     "ipv6-encap": 41, "ipv6-frag": 44, "ipv6-icmp": 58, "icmpv6": 58, "ipv6-nonxt": 59, "ipv6-opts": 60,
     "ipv6-route": 43, "ospf": 89, "pgm": 113, "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112,
 }  # fmt: skip
+_NAMED = (None, "any", *PROTOCOLS)
 _WITH_PORTS = {6: "tcp", 17: "udp", 132: "sctp", 33: "dccp", 136: "udplite"}
 _ICMP = (1, 58)
 _V6_ONLY = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv6-opts", "ipv6-route"}
@@ -48,7 +49,7 @@ def _protocol(value: Any) -> str | None:
     if value is None:
         return None
     word = str(value).strip().lower()
-    if word in ("", "any", "-1"):
+    if word == "any":
         return None
     if word in PROTOCOLS:
         return word
@@ -56,13 +57,13 @@ def _protocol(value: Any) -> str | None:
         return str(int(word))
     raise errors.bad(
         "SecurityGroupRuleInvalidProtocol",
-        f"Security group rule protocol {value} not supported. Only protocol values {sorted(PROTOCOLS)} and integer "
+        f"Security group rule protocol {value} not supported. Only protocol values {_NAMED} and integer "
         "representations [0 to 255] are supported.",
     )
 
 
 def _port(value: Any) -> int | None:
-    if value is None or value == "":
+    if value is None:
         return None
     try:
         number = int(value) if not isinstance(value, bool) else -1

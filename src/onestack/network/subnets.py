@@ -19,8 +19,10 @@ MAX_ROUTES = 20
 
 
 def _owners(value: Any) -> list[str]:
+    if not value:
+        return []
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise attributes.Reason(f"'{value}' is not a list")
+        raise errors.bad_request("Subnet service types must be a list.")
     for item in value:
         if not item.startswith(("network:", "compute:", "baremetal:")):
             raise errors.bad("InvalidSubnetServiceType", f"Subnet service type {item} does not correspond to a valid "
@@ -30,7 +32,7 @@ def _owners(value: Any) -> list[str]:
 
 ATTRIBUTES = standard(
     name=Attr(text(255), default=""),
-    ip_version=Attr(one_of(4, 6, convert=integer), put=False),
+    ip_version=Attr(one_of(4, 6, convert=integer), put=False, default=REQUIRED),
     network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     subnetpool_id=Attr(optional(attributes.uuid), put=False, default=None),
     prefixlen=Attr(integer, put=False),
@@ -57,8 +59,7 @@ def create(session: Session, cloud: Cloud, network: Network, project_id: str, va
     if values["prefixlen"] is not UNSET:
         raise errors.bad_resource("subnets", "cidr and prefixlen must not be supplied together")
     cidr = ipaddress.ip_network(values["cidr"])
-    version = cidr.version if values["ip_version"] is UNSET else values["ip_version"]
-    _check_range(cidr, version, values["enable_dhcp"])
+    _check_range(cidr, values["ip_version"], values["enable_dhcp"])
     _check_modes(cidr, values)
     _check_overlap(session, network.id, cidr)
     first, _ = ipam.usable(cidr)
@@ -142,6 +143,8 @@ def _check_gateway(cidr: ipam.IPNetwork, gateway: str) -> None:
     if found.version != cidr.version:
         raise errors.invalid_input(f"gateway_ip '{gateway}' does not match the ip_version '{cidr.version}'")
     first, last = ipam.usable(cidr)
+    if found.version == 6 and found == cidr.network_address:
+        return  # the anycast address of the subnet's routers
     if found in cidr and not first <= int(found) <= last:
         raise errors.invalid_input("Gateway is not valid on subnet")
 

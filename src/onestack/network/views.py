@@ -22,9 +22,9 @@ from onestack.network.models import (
     SecurityGroupRule,
     Subnet,
 )
+from onestack.network.zones import ZONE
 
 Rendered = list[dict[str, Any]]
-ZONE = "nova"
 DNS_DOMAIN = "openstacklocal"
 
 
@@ -79,7 +79,7 @@ def networks(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
             "ipv4_address_scope": None,
             "ipv6_address_scope": None,
             "l2_adjacency": True,
-            "availability_zone_hints": [],
+            "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": [],
             "provider:network_type": row.network_type,
             "provider:physical_network": row.physical_network,
@@ -196,7 +196,7 @@ def routers(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
                 {**gateways[row.gateway_port_id], "enable_snat": row.enable_snat} if row.gateway_port_id else None
             ),
             "routes": row.routes,
-            "availability_zone_hints": [],
+            "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": [ZONE],
             "flavor_id": None,
         }

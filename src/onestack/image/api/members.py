@@ -76,13 +76,13 @@ def create(req: Request, image_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
-    status = req.body.get("status")
-    if status is None:
+    if "status" not in req.body:
         raise BadRequest("Status not specified")
-    if status not in schema.MEMBER_STATUSES:
-        raise BadRequest('Incorrect request: Status must be "pending", "accepted" or "rejected".')
+    status = req.body["status"]
     with req.cloud.db.write() as session:
         row = _row(req, session, image_id, member_id)
+        if status not in schema.MEMBER_STATUSES:  # only a member is told that, as in Glance
+            raise BadRequest('Incorrect request: Status must be "pending", "accepted" or "rejected".')
         row.status = status
         row.updated_at = req.cloud.clock.now()
         return render_member(row)

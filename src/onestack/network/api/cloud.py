@@ -12,7 +12,7 @@ from onestack.core.errors import NotFound
 from onestack.core.http import Request
 from onestack.network import addresses, auto, errors, ipam, syncer
 from onestack.network.models import Network, PortAddress, Subnet
-from onestack.network.views import ZONE
+from onestack.network.zones import ZONE
 
 _AGENTS = uuid.UUID("5d1f3e0c-1c35-4a0e-9d55-3b0f6a6f4c11")  # namespace of agents' ids
 

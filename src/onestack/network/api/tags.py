@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import NotFound
 from onestack.core.http import Request
-from onestack.network import errors, listing, objects, views
+from onestack.network import attributes, errors, listing, objects, views
 from onestack.network.api import crud
 from onestack.network.models import Tag
 
@@ -58,6 +58,10 @@ def handlers(collection: str) -> dict[str, Callable[..., Any]]:
         if not isinstance(tags, list):
             raise errors.bad_request("Invalid tags body")
         wanted = sorted({_checked(tag) for tag in tags})
+        try:
+            attributes.different(tags)
+        except attributes.Reason as reason:
+            raise errors.invalid_input(str(reason)) from None
         with req.cloud.db.write() as session:
             row = authorized(req, session, _id(params))
             objects.forget_tags(session, [row.id])
