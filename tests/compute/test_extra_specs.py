@@ -10,7 +10,8 @@ from onestack.core.errors import BadRequest
 UNKNOWN = "extra spec '{}' does not appear to be a valid extra spec."
 ALLOWED = [
     ("hw:cpu_policy", "dedicated"), ("hw:cpu_realtime", " YES "), ("hw:cpu_realtime_mask", "^0-1,3,^4-5"),
-    ("hw:mem_page_size", "1GiB"), ("hw:numa_cpus.12", "0-3,5"), ("hw:numa_mem.0", "512"), ("hw:numa_nodes", " 2 "),
+    ("hw:mem_page_size", "1GiB"), ("hw:numa_cpus.12", "0-3,5"), ("hw:numa_mem.0", "512"), ("hw:numa_cpus:0", "0"),
+    ("hw:numa_nodes", " 2 "),
     ("hw:pmem", "a,b,"), ("hw:redirected_usb_ports", "15"), ("hw_rng:rate_bytes", "0"), ("quota:cpu_quota", "-1"),
     ("quota:disk_read_iops_sec", "100"), ("quota:vif_shares_level", "custom"), ("quota:memory_reservation", "-5"),
     ("resources:VCPU", "2"), ("resources1:CUSTOM_GOLD", "1"), ("trait:HW_CPU_X86_AVX2", "required"),
@@ -23,6 +24,7 @@ REFUSED = [
     ("hw:cpu_policy", "both", "'both' is not one of: dedicated, shared, mixed."),
     ("hw:cpu_realtime", "maybe", "'maybe' is not a valid boolean-like value."),
     ("hw:numa_nodes", "0", "'0' is less than the min value of '1'."),
+    ("hw:numa_memX0", "0", "'0' is less than the min value of '1'."),
     ("hw:numa_nodes", "1.5", "'1.5' is not a valid integer value."),
     ("hw:redirected_usb_ports", "16", "'16' is greater than the max value of '15'."),
     ("hw:mem_page_size", "1Gx", r"'1Gx' is not of the format '(large|small|any|\d+([kKMGT]i?)?(b|bit|B)?)'."),
@@ -81,6 +83,8 @@ def test_they_are_checked_since_2_86_and_before_anything_changes(nova):
          "'^[a-zA-Z0-9-_:. ]{1,255}$'"),
         ("PUT", "/m", {"m": True},
          "Invalid input for field/attribute m. Value: True. True is not of type 'string', 'number'"),
+        ("POST", "", {"extra_specs": {"a/b": "c", "m": "x" * 256}},
+         f"Invalid input for field/attribute m. Value: {'x' * 256}. '{'x' * 256}' is too long"),
         ("PUT", "/m", {"n": "1"}, "Request body and URI mismatch"),
         ("PUT", "/m", {}, "{} should be non-empty"),
         ("PUT", "/m", {"m": "1", "n": "2"}, "{'m': '1', 'n': '2'} has too many properties"),

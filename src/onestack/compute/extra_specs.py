@@ -132,8 +132,9 @@ _DEEP = (
 _FORMS: tuple[tuple[re.Pattern[str], Check], ...] = (
     (re.compile("aggregate_instance_extra_specs:.+"), _anything),
     (re.compile(rf"capabilities:({_DEEP})(:\w+)*"), _anything),
-    (re.compile(r"hw:numa_cpus\.\d+"), _CPU_SET),
-    (re.compile(r"hw:numa_mem\.\d+"), _from_one),
+    # Any character stands for the dot, as with Nova.
+    (re.compile(r"hw:numa_cpus.\d+"), _CPU_SET),
+    (re.compile(r"hw:numa_mem.\d+"), _from_one),
     (re.compile(f"resources{_GROUP}:({'|'.join(placement.standard_classes())}|CUSTOM_[A-Z0-9_]+)"), _whole()),
 )
 _TRAIT = re.compile(f"trait{_GROUP}:([A-Z0-9_]+)")

@@ -54,7 +54,7 @@ def delete(req: Request, flavor_id: str, key: str) -> None:
 
 def _checked(req: Request, given: dict[str, Any]) -> dict[str, str]:
     """Numbers become text, as they are kept. Raises BadRequest."""
-    values: dict[str, str] = {key: schema.string(255)(key, str(item)) for key, item in given.items()}
+    values = {key: str(item) for key, item in given.items()}
     if req.version >= (2, 86):
         for key, item in values.items():
             extra_specs.check(key, item)
@@ -64,7 +64,7 @@ def _checked(req: Request, given: dict[str, Any]) -> dict[str, str]:
 def _text_or_number(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise schema.invalid(name, value, f"{value!r} is not of type 'string', 'number'")
-    return value
+    return schema.string(255)(name, value) if isinstance(value, str) else value
 
 
 _specs = schema.pairs(_text_or_number)
