@@ -129,7 +129,7 @@ class Bench:
         return False
 
     def names(self, name: str, status: str | None = None) -> list[Any]:
-        path = f"/servers?name={name}&limit=1000" + (f"&status={status}" if status else "")
+        path = "/servers?limit=1000" + (f"&name={name}" if name else "") + (f"&status={status}" if status else "")
         return list(self.cloud.call("GET", "compute", path)["servers"])
 
     def one_server(self) -> None:
