@@ -39,6 +39,7 @@ class Dialect:
     empty_is_null = False  # an empty body is read as null where any JSON will do
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
+    only_routes = False  # a path has the methods of the table alone: no HEAD where GET is, no OPTIONS in Allow
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."
 
@@ -91,8 +92,12 @@ class Dialect:
             "The server could not comply with the request since it is either malformed or otherwise incorrect."
         )
 
+    def without_body(self) -> Fault:
+        """No body where an object is wanted."""
+        return self.not_object(None)
+
     def not_object(self, value: Any) -> Fault:
-        """A body that is JSON, or empty (None), and no object where one is wanted."""
+        """A body that is JSON and no object where one is wanted."""
         return self.malformed()
 
     def not_found(self, path: str) -> Fault:
@@ -103,7 +108,7 @@ class Dialect:
         """No such route at all."""
         return self.not_found(path)
 
-    def not_allowed(self) -> Fault:
+    def not_allowed(self, method: str) -> Fault:
         return Fault("The method is not allowed for the requested URL.", status=405)
 
 
