@@ -34,6 +34,7 @@ CASES: list[tuple[Any, dict[str, Any], str | None]] = [
     ([1, True], {"uniqueItems": True}, None),
     ([[1], [1]], {"uniqueItems": True}, "[[1], [1]] has non-unique elements"),
     ({}, {"required": ["a"]}, "'a' is a required property"),
+    ({"a": 1}, {"dependentRequired": {"a": ["b"], "c": ["d"]}}, "'b' is a dependency of 'a'"),
     ({"b": 1, "a": 1}, NAMED, "Additional properties are not allowed ('a', 'b' were unexpected)"),
     ({"y": 1}, PATTERNS, "'y' does not match any of the regexes: '^x'"),
     ({"x": 1}, PATTERNS, "1 is not of type 'string'"),

@@ -229,7 +229,8 @@ def test_list_filters(images, cloud):
     ["limit=-1", "limit=x", "marker=nope", "sort_key=owner", "sort_dir=up", "sort=name:up", "visibility=x",
      "member_status=x", "size_min=x", "created_at=gt:yesterday", "changes-since=1", "name=in:%22a", "protected=x",
      "name=neq:a", "status=gt:active", "protected=True",
-     "sort=name&sort_key=id", "sort_key=name&sort_dir=asc&sort_dir=desc", "limit=" + "9" * 30, "size_min=" + "9" * 30],
+     "sort=name&sort_key=id", "sort_key=name&sort_dir=asc&sort_dir=desc", "name=a:b", "name=in:a%22b%22",
+     "name=in:%22a%22b", "created_at=foo:2020-01-01", "member_status=", "name=%ff"],
 )  # fmt: skip
 def test_bad_queries_are_400(images, query):
     assert images.client.get("/v2/images?" + query).status_code == 400
@@ -381,8 +382,11 @@ def test_lists_leave_out_what_was_killed(images, cloud):
 
 def test_unused_parameters_of_lists(images):
     images.create(name="a:b")
-    assert images.names("?deleted=true&visibility=") == ["a:b"]
-    assert images.names("?name=a:b") == ["a:b"]
+    assert images.names("?deleted=true") == ["a:b"]
+    assert images.names("?visibility=") == []
+    assert images.names("?name=in:b,%22a:b%22") == ["a:b"]
+    assert images.names(f"?limit={9 * 10**30}&marker=&sort=name,name:asc") == ["a:b"]
+    assert images.names(f"?size_min={9 * 10**30}") == []
     assert images.names("?name=eq:a:b&protected=false&os_hidden=False") == ["a:b"]
 
 
@@ -412,3 +416,64 @@ def test_a_new_image_says_how_data_gets_in(images, cloud):
     settings = msgspec.structs.replace(cloud.settings.image, enabled_import_methods=[])
     cloud.settings = msgspec.structs.replace(cloud.settings, image=settings)
     assert header() is None, "an empty header is none"
+
+
+REFUSED = [
+    ("GET", f"/v2/images/{NOWHERE}/members", None, 404, f"Image {NOWHERE} not found."),
+    ("GET", f"/v2/images/{NOWHERE}/tasks", None, 404, "The resource could not be found."),
+    ("POST", "/v2/images/{id}/members", [], 400, 'Expected a member in the form: {"member": "image_id"}'),
+    ("POST", "/v2/images/{id}/members", 1, 400, "Unexpected body type. Expected list/dict."),
+    ("POST", "/v2/images/{id}/members", {}, 400, "Member to be added not specified"),
+    ("POST", "/v2/images/{id}/members", {"member": None}, 400, "Member can't be empty"),
+    ("PUT", "/v2/images/{id}/members/x", ["status"], 400, 'Expected a status in the form: {"status": "status"}'),
+    ("PUT", "/v2/images/{id}/members/x", {}, 400, "Status not specified"),
+    ("PUT", "/v2/images/{id}/file", {}, 415, "The request media type application/json is not supported"),
+    ("PATCH", "/v2/images/{id}", [], 415, "Image PATCH expects Content-Type one of: application/openstack-images-v2.0"),
+    ("POST", "/v2/images", {"location": "x"}, 403, "Attribute 'location' is reserved."),
+    ("POST", "/v2/images", {"name": "\U0001f600"}, 400, "Name can't contain 4 byte unicode characters."),
+    ("POST", "/v2/images", {"min_disk": -1}, 400, "Invalid value '-1' for parameter 'min_disk': Cannot be a negative"),
+    ("POST", "/v2/images", {"name": 1}, 400, "Failed validating 'type' in schema['properties']['name']:"),
+    ("POST", "/v2/images", {"x": 1}, 400, "Failed validating 'type' in schema['additionalProperties']:"),
+    ("POST", "/v2/images", [], 400, "Unexpected body type. Expected list/dict."),
+    ("PUT", "/v2/images/{id}/tags/" + "x" * 256, None, 400, "'maxLength' in schema['properties']['tags']"),
+    ("POST", "/v2/images/{id}/locations", {}, 400, "'url' is a required property"),
+    ("POST", "/v2/images/{id}/locations", {"url": "x", "validation_data": {"os_hash_algo": "md5"}}, 400,
+     "'os_hash_value' is a dependency of 'os_hash_algo'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "words"), REFUSED)
+def test_words_of_refusals(images, method, path, body, status, words):
+    path = path.replace("{id}", images.create()["id"])
+    headers = {"Accept": "application/json"} | ({} if body is None else {"Content-Type": "application/json"})
+    answer = images.client.request(method, path, headers=headers, body=None if body is None else json.dumps(body))
+    assert answer.status_code == status
+    assert words in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["http://127.0.0.1/", "http://10.0.0.1/", "http://[::1]/", "http://0x7f000001/", "http://localhost/", "ftp://x/"],
+)
+def test_a_download_from_inside_is_refused_at_once(images, uri):
+    image = images.create()["id"]
+    body = {"method": {"name": "web-download", "uri": uri}}
+    answer = images.client.post(f"/v2/images/{image}/import", json=body)
+    assert (answer.status_code, f"URI for web-download does not pass filtering: {uri}" in answer.text) == (400, True)
+    assert images.show(image).json["status"] == "queued"
+
+
+def test_only_what_is_changed_must_be_allowed(images):
+    """Who changes nothing needs only see the image, and a change of another kind has a rule of its own."""
+    image = images.create()["id"]
+    assert images.patch(image, as_="reader").status_code == 200
+    refused = images.patch(image, {"op": "replace", "path": "/visibility", "value": "public"})
+    assert (refused.status_code, "publicize_image" in refused.text) == (403, True)
+    refused = images.patch(image, {"op": "remove", "path": "/locations/0"})
+    assert (refused.status_code, "delete_image_location" in refused.text) == (403, True)
+    for change in (
+        {"op": "add", "path": "/stores", "value": "x"},
+        {"op": "add", "path": "/validation_data", "value": "x"},
+    ):
+        assert images.patch(image, change).status_code == 403
+    assert "stores" not in images.show(image).json

@@ -161,6 +161,13 @@ def _required(value: Any, names: Any, schema: Schema) -> Iterator[str]:
             yield f"{name!r} is a required property"
 
 
+def _dependent(value: Any, needs: Any, schema: Schema) -> Iterator[str]:
+    for name, others in needs.items() if isinstance(value, dict) else ():
+        for other in others if name in value else ():
+            if other not in value:
+                yield f"{other!r} is a dependency of {name!r}"
+
+
 def _others(value: Any, schema: Schema) -> list[str]:
     """The names that neither the schema's properties nor its patterns know."""
     patterns = schema.get("patternProperties", {})
@@ -187,7 +194,7 @@ _CHECKS: dict[str, Callable[[Any, Any, Schema], Iterator[str]]] = {
     "type": _type, "enum": _enum, "minimum": _minimum, "maximum": _maximum, "pattern": _pattern,
     "minLength": _least(str, "is too short"), "maxLength": _most(str), "minItems": _least(list, "is too short"),
     "maxItems": _most(list), "minProperties": _least(dict, "does not have enough properties"), "uniqueItems": _unique,
-    "required": _required, "additionalProperties": _nothing_else,
+    "required": _required, "dependentRequired": _dependent, "additionalProperties": _nothing_else,
 }  # fmt: skip
 
 # What of a value is checked by a schema inside: the item, its schema, and the steps to them.

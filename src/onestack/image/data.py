@@ -131,7 +131,7 @@ def put(cloud: Cloud, image_id: str, store_name: str, file: Path) -> int:
     """The file as an object of a store, not yet the image's. Raises a Fault in Glance's words."""
     one = stores(cloud).find(store_name)
     if one is None:
-        raise BadRequest(f"Unknown scheme '{store_name}' found in URI")
+        raise BadRequest(f"Store for identifier {store_name} not found")
     try:
         return objects.put(cloud, image_id, one, file)
     except Full as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import urllib.parse
 from typing import Any
 
 import msgspec
@@ -78,8 +79,10 @@ class ImageDialect(Dialect):
         return f"{title}\n\n{_TAG.sub('', text)}".encode(), "text/plain; charset=UTF-8"
 
     def check(self, req: Any) -> None:
-        """The kind of a body comes before what is in it, and some requests may have none."""
-        if req.method == "PATCH":
+        """The kind of a body comes before what is in it, some requests may have none, and what is no text is none."""
+        if "%" in req.falcon.query_string:
+            _decode(req.falcon.query_string)
+        if req.method == "PATCH" and req.route.body is not None:
             changes.draft_of(req.header("Content-Type"))
         elif _refuses_body(req.route) and (req.falcon.content_length or 0) > 0:
             raise BadRequest("A body is not expected with this request.")
@@ -102,6 +105,16 @@ class ImageDialect(Dialect):
 
     def not_allowed(self, method: str) -> Fault:
         return MethodNotAllowed(f"The method {method} is not allowed for this resource. ")
+
+
+def _decode(query: str) -> None:
+    try:
+        urllib.parse.unquote_to_bytes(query).decode()
+    except UnicodeDecodeError:
+        raise BadRequest(
+            "Error decoding your request. Either the URL or the request body contained characters that could not be "
+            "decoded by Glance"
+        ) from None
 
 
 def _refuses_body(route: Route) -> bool:

@@ -369,12 +369,13 @@ def choose_stores(cloud_stores: Stores, body: dict[str, Any], header: str | None
     if "stores" in body:
         if header is not None:
             raise BadRequest("Stores parameter and x-image-meta-store header can't be both specified")
-        wanted = body["stores"]
-        if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):
+        wanted = body["stores"] if body["stores"] != [] else [cloud_stores.default.name]
+        if not isinstance(wanted, (list, str)):
             raise BadRequest("'stores' must be a list of the ids of stores")
+        wanted = [str(name) for name in wanted]
     else:
         wanted = [header or cloud_stores.default.name]
     for name in wanted:
         if cloud_stores.find(name) is None:
-            raise Conflict(f"Unknown scheme '{name}' found in URI")
+            raise Conflict(f"Store for identifier {name} not found")
     return list(dict.fromkeys(wanted))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +23,7 @@ _IN = ("name", "id", "status", "container_format", "disk_format")
 _RANGES = ("size_min", "size_max", "min_ram_min", "min_ram_max", "min_disk_min", "min_disk_max")
 _PLAIN = ("owner", "checksum", "os_hash_algo", "os_hash_value")
 _NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
+_HUGE = (1 << 63) - 1  # no image has more of anything
 _TRUTHS = ("protected", "os_hidden")
 _TAKEN = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility", "deleted")
 Condition = sa.ColumnElement[bool]
@@ -35,7 +36,9 @@ def visible(ctx: Context, visibility: str | None, member_status: str) -> Conditi
     if member_status not in ("pending", "accepted", "rejected", "all"):
         raise BadRequest(f"Invalid status: {member_status}")
     terms: list[Condition] = []
-    if not visibility:
+    if visibility == "":
+        return sa.false()
+    if visibility is None:
         terms.append(sa.or_(Image.owner == ctx.project_id, Image.visibility != "community"))
     elif visibility != "all":
         terms.append(Image.visibility == visibility)
@@ -79,13 +82,13 @@ def _filter(key: str, value: str, may_read: Callable[[str], bool]) -> Condition:
     if key in ("created_at", "updated_at"):
         return _time(key, value)
     if key in _IN:
-        operator, _, rest = value.partition(":")
+        operator, wanted = _split(value)
         column = getattr(Image, key)
-        if operator == "in" and rest:
-            return column.in_(_quoted(rest))
-        if operator in _COMPARE and operator != "eq" and rest:
+        if operator == "in":
+            return column.in_(_quoted(wanted))
+        if operator != "eq":
             raise BadRequest(f"Unable to filter by unknown operator '{operator}'.")
-        return column == (rest if operator == "eq" and rest else value)
+        return column == wanted
     if key in _PLAIN:
         return getattr(Image, key) == value
     if key in _NUMBERS:
@@ -107,15 +110,13 @@ def _number(text: str) -> int:
         value = int(text)
     except ValueError:
         raise BadRequest("Unable to filter on a range with a non-numeric value.") from None
-    if not -(1 << 63) <= value < 1 << 63:
-        raise BadRequest("Unable to filter on a range with a number that is too large.")
-    return value
+    return min(max(value, -_HUGE), _HUGE)
 
 
 def _truth(key: str, text: str) -> bool:
     word = text.lower() if key == "os_hidden" else text
     if word not in ("true", "false"):
-        raise BadRequest(f"Invalid value '{text}' for '{key}' filter. Valid values are 'true' or 'false'.")
+        raise BadRequest(f"Invalid value '{word}' for '{key}' filter. Valid values are 'true' or 'false'.")
     return word == "true"
 
 
@@ -125,26 +126,46 @@ _COMPARE: dict[str, Callable[[Any, Any], Condition]] = {
 }  # fmt: skip
 
 
-def _time(key: str, value: str) -> Condition:
-    operator, _, rest = value.partition(":")
-    if operator not in _COMPARE:
-        operator, rest = "eq", value
+def _split(text: str) -> tuple[str, str]:
+    """`gt:5` → gt and 5; without an operator it is eq, and a time has colons of its own."""
+    operator, colon, rest = text.partition(":")
+    return (operator, rest) if colon and _moment(text) is None else ("eq", text)
+
+
+def _moment(text: str) -> datetime.datetime | None:
+    """A time of ISO 8601 in UTC, None when it is none."""
     try:
-        moment = datetime.datetime.fromisoformat(rest)
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
+        moment = datetime.datetime.fromisoformat(text)
+        return moment if moment.tzinfo is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
     except (ValueError, OverflowError):
-        raise BadRequest(f'Bad "{key}" query filter format. Use ISO 8601 DateTime notation.') from None
+        return None
+
+
+def _time(key: str, value: str) -> Condition:
+    operator, rest = _split(value)
+    moment = _moment(rest)
+    if moment is None:
+        raise BadRequest(f'Bad "{key}" query filter format. Use ISO 8601 DateTime notation.')
+    if operator not in _COMPARE:
+        raise BadRequest("Unable to filter on a unknown operator.")
     return _COMPARE[operator](getattr(Image, key), moment)
 
 
+_PART = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)",?|([^,]+),?|,')
+
+
 def _quoted(text: str) -> list[str]:
-    """`a,"b,c"` → a and b,c. Raises BadRequest when a quote isn't closed."""
-    if text.count('"') % 2:
+    """`a,"b,c"` → a and b,c. Raises BadRequest when quotes aren't around whole values."""
+    quotes = [place for place, character in enumerate(text) if character == '"' and text[max(place - 1, 0)] != "\\"]
+    for number, place in enumerate(quotes):
+        before, after = text[:place][-1:], text[place + 1 :][:1]
+        if number % 2 == 0 and before not in ("", ","):
+            raise BadRequest(f"Invalid filter value {text}. There is no comma before opening quotation mark.")
+        if number % 2 and after not in ("", ","):
+            raise BadRequest(f"Invalid filter value {text}. There is no comma after closing quotation mark.")
+    if len(quotes) % 2:
         raise BadRequest(f"Invalid filter value {text}. The quote is not closed.")
-    if '"' in text and any(part.strip() and not part.startswith(",") for part in text.split('"')[2::2]):
-        raise BadRequest(f"Invalid filter value {text}. There is no comma after closing quotation mark.")
-    return next(csv.reader([text]), [])
+    return [match[1] or match[2] or "" for match in _PART.finditer(text)]
 
 
 def limit_of(text: str | None) -> int:
@@ -153,7 +174,7 @@ def limit_of(text: str | None) -> int:
         limit = DEFAULT_LIMIT if text is None else int(text)
     except ValueError:
         raise BadRequest("limit param must be an integer") from None
-    if not 0 <= limit < 1 << 63:
+    if limit < 0:
         raise BadRequest("limit param must be positive")
     return min(limit, MAXIMUM_LIMIT)
 
@@ -178,14 +199,12 @@ def sorts(query: list[tuple[str, str]]) -> list[paging.Sort]:
     for direction in directions:
         if direction not in ("asc", "desc"):
             raise BadRequest(f"Invalid sort direction: {direction}")
-    keys = list(dict.fromkeys(keys)) if len(directions) <= 1 else keys
-    if len(set(keys)) != len(keys):
-        raise BadRequest("A sort key is given twice")
     keys = keys or ["created_at"]
     directions = directions or ["desc"]
     if len(directions) == 1:
         directions = directions * len(keys)
-    result = list(zip(keys, directions, strict=True))
+    first = dict(reversed(list(zip(keys, directions, strict=True))))  # a key counts where it comes first
+    result = [(key, first[key]) for key in dict.fromkeys(keys)]
     for key in ("created_at", "id"):
         if key not in keys:
             result.append((key, directions[-1]))

@@ -10,6 +10,12 @@ from onestack.core.errors import BadRequest, Forbidden
 _KINDS = ["array", "boolean", "integer", "number", "object", "string", None]
 _NAME = {"type": "string", "maxLength": 80}
 _TEXT = {"type": "string"}
+
+
+def _name(description: str) -> dict[str, Any]:
+    return {"type": "string", "description": description, "maxLength": 80}
+
+
 _BOOLEAN = {"type": "boolean"}
 _LINK = {"readOnly": True, "type": "string"}
 _STRINGS = {"$ref": "#/definitions/stringArray"}
@@ -66,7 +72,9 @@ _WITH_PROPERTY = _DEFINITIONS | {
         "additionalProperties": {"type": "object", "required": ["title", "type"], "properties": _PROPERTY},
     }
 }
-_SINGLE_PROPERTY = _DEFINITIONS | {"stringArray": _DEFINITIONS["stringArray"] | {"minItems": 1}}
+_SINGLE_PROPERTY = _DEFINITIONS | {
+    "stringArray": {"type": "array", "items": _TEXT, "minItems": 1, "uniqueItems": True},
+}
 _PROPERTIES = {"$ref": "#/definitions/property"}
 
 
@@ -87,8 +95,8 @@ def _schema(
 NAMESPACE = _schema(
     "namespace",
     {
-        "namespace": {**_NAME, "description": "The namespace's name, which is unique"},
-        "display_name": {**_NAME, "description": "A name for people"},
+        "namespace": _name("The namespace's name, which is unique"),
+        "display_name": _name("A name for people"),
         "description": {"type": "string", "description": "What the namespace is for", "maxLength": 500},
         "visibility": {"type": "string", "description": "Who can see it", "enum": ["public", "private"]},
         "protected": {"type": "boolean", "description": "Whether deleting is refused"},
@@ -139,9 +147,21 @@ TAG_LIST = _schema(
 RESOURCE_TYPE = _schema(
     "resource_type_association",
     {
-        "name": {**_NAME, "description": "The resource type, by Heat's name of it where there is one"},
-        "prefix": {**_NAME, "description": "What is put before the properties' names there, its separator included"},
-        "properties_target": {**_NAME, "description": "Which of several sets of properties of the resource is meant"},
+        "name": {
+            "type": "string",
+            "description": "The resource type, by Heat's name of it where there is one",
+            "maxLength": 80,
+        },
+        "prefix": {
+            "type": "string",
+            "description": "What is put before the properties' names there, its separator included",
+            "maxLength": 80,
+        },
+        "properties_target": {
+            "type": "string",
+            "description": "Which of several sets of properties of the resource is meant",
+            "maxLength": 80,
+        },
         **_times("association"),
     },
     ["name"],

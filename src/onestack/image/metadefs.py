@@ -83,10 +83,7 @@ def unused(
     if other is None or other is row:
         return
     if kind is MetadefTag:
-        raise Conflict(
-            f"A metadata tag with name={name} already exists in namespace={namespace.namespace}. (Please note that "
-            "metadata tag names are case insensitive)."
-        )
+        raise _tag_exists(name, namespace.namespace)
     word = "object" if kind is MetadefObject else "property"
     if row is not None:
         raise Conflict(
@@ -96,6 +93,24 @@ def unused(
     raise Conflict(
         f"A metadata definition {word} with name={name} already exists in namespace={namespace.namespace}."
     )  # fmt: skip
+
+
+def _tag_exists(name: str, namespace: str) -> Conflict:
+    return Conflict(
+        f"A metadata tag with name={name} already exists in namespace={namespace}. (Please note that metadata tag "
+        "names are case insensitive)."
+    )
+
+
+def _object_exists(name: str, namespace: str) -> Conflict:
+    return Conflict(f"A metadata definition object with name={name} already exists in namespace={namespace}.")
+
+
+def _association_exists(name: str, namespace: str) -> Conflict:
+    return Conflict(
+        f"The metadata definition resource-type association of resource-type={name} to namespace={namespace} already "
+        "exists."
+    )
 
 
 def unprotected(namespace: MetadefNamespace, what: str) -> None:
@@ -127,7 +142,7 @@ def render_namespace(row: MetadefNamespace) -> dict[str, Any]:
 def render_object(row: MetadefObject, namespace: str) -> dict[str, Any]:
     here = f"{PATH}/{namespace}/objects/{row.name}"
     return _filled(
-        name=row.name, description=row.description, required=row.required or [], properties=row.properties or {},
+        name=row.name, description=row.description, required=row.required or None, properties=row.properties or None,
         self=here, schema="/v2/schemas/metadefs/object", **_times(row),
     )  # fmt: skip
 
@@ -218,10 +233,7 @@ def add_association(
     row = _association(namespace.id, body, now)
     _add_resource_types(session, {row.resource_type}, now)
     if session.get(MetadefAssociation, (namespace.id, row.resource_type)) is not None:
-        raise Conflict(
-            f"The metadata definition resource-type association of resource-type={row.resource_type} to "
-            f"namespace={namespace.namespace} already exists."
-        )
+        raise _association_exists(row.resource_type, namespace.namespace)
     session.add(row)
     return row
 
@@ -231,15 +243,16 @@ def fill(session: Session, namespace: MetadefNamespace, body: dict[str, Any], no
     in it twice."""
     associations = body.get("resource_type_associations") or ()
     objects, tags = body.get("objects") or (), body.get("tags") or ()
-    for word, names in (
-        ("resource-type association", [item["name"] for item in associations]),
-        ("object", [item["name"] for item in objects]), ("tag", [item["name"].lower() for item in tags]),
+    for twice, names in (
+        (_association_exists, [item["name"] for item in associations]),
+        (_object_exists, [item["name"] for item in objects]), (_tag_exists, [item["name"] for item in tags]),
     ):  # fmt: skip
-        if len(set(names)) != len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise Conflict(
-                f"A metadata definition {word} with name={twice} already exists in namespace={namespace.namespace}."
-            )
+        seen: set[str] = set()
+        for name in names:
+            same = name.lower() if twice is _tag_exists else name
+            if same in seen:
+                raise twice(name, namespace.namespace)
+            seen.add(same)
     rows: list[Any] = [_association(namespace.id, item, now) for item in associations]
     _add_resource_types(session, {row.resource_type for row in rows}, now)
     rows += [_object(namespace.id, item, now) for item in objects]

@@ -20,7 +20,7 @@ METADEF_ROUTES = [
     Route("GET", "/v2/schemas/metadefs/{name}", namespaces.show_schema),
     Route("GET", "/v2/metadefs/resource_types", resource_types.index, "list_metadef_resource_types"),
     Route("GET", _ALL, namespaces.index, "get_metadef_namespaces"),
-    Route("POST", _ALL, namespaces.create, "add_metadef_namespace", dict, 201),
+    Route("POST", _ALL, namespaces.create, "add_metadef_namespace", dict, 201, target="object"),
     Route("GET", _ONE, namespaces.show, "get_metadef_namespace", target="object"),
     Route("PUT", _ONE, namespaces.update, "modify_metadef_namespace", dict, target="object"),
     Route("DELETE", _ONE, namespaces.delete, "delete_metadef_namespace", status=204, target="object"),

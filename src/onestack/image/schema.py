@@ -123,6 +123,31 @@ MEMBER = {
 }
 TASK_TYPES = ("import", "api_image_import", "location_import")
 TASK_STATUSES = ("pending", "processing", "success", "failure")
+HASHES = ("sha1", "sha256", "sha512", "md5")
+NEW_LOCATION = {
+    "name": "location",
+    "properties": {
+        "add_location": {
+            "type": "object",
+            "description": "A place where the image's data is, and what its hash is known to be",
+            "properties": {
+                "url": {"type": "string", "readOnly": True, "description": "The URL of the data"},
+                "validation_data": {
+                    "description": "What the data's hash is known to be",
+                    "type": "object",
+                    "writeOnly": True,
+                    "additionalProperties": False,
+                    "properties": {
+                        "os_hash_algo": {"type": "string", "maxLength": 64, "enum": list(HASHES)},
+                        "os_hash_value": {"type": "string", "maxLength": 128},
+                    },
+                    "dependentRequired": {"os_hash_value": ["os_hash_algo"], "os_hash_algo": ["os_hash_value"]},
+                },
+            },
+            "required": ["url"],
+        }
+    },
+}
 _LINK = {"readOnly": True, "type": "string"}
 
 
@@ -152,19 +177,16 @@ TASK = {
 }
 
 
-def collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
+def collection(name: str, item: dict[str, Any], *, paged: bool = True) -> dict[str, Any]:
     """The schema of a list of `item`."""
+    pages = ("first", "next") if paged else ()
     properties: dict[str, Any] = {
         name: {"type": "array", "items": item},
-        "first": {"type": "string"},
-        "next": {"type": "string"},
+        **{page: {"type": "string"} for page in pages},
         "schema": {"type": "string"},
     }
-    links = [
-        {"rel": "first", "href": "{first}"},
-        {"rel": "next", "href": "{next}"},
-        {"rel": "describedby", "href": "{schema}"},
-    ]
+    links = [{"rel": page, "href": f"{{{page}}}"} for page in pages]
+    links.append({"rel": "describedby", "href": "{schema}"})
     return {"name": name, "properties": properties, "links": links}
 
 
@@ -189,8 +211,8 @@ def schemas(image: config.Image) -> dict[str, dict[str, Any]]:
     """All that is served, by name."""
     one = _image(tuple(image.disk_formats), tuple(image.container_formats))
     return {
-        "image": one, "images": collection("images", one), "member": MEMBER, "members": collection("members", MEMBER),
-        "task": TASK, "tasks": collection("tasks", TASK),
+        "image": one, "images": collection("images", one), "member": MEMBER, "task": TASK,
+        "members": collection("members", MEMBER, paged=False), "tasks": collection("tasks", TASK, paged=False),
     }  # fmt: skip
 
 

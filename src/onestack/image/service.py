@@ -80,7 +80,10 @@ def _rewrite(path: str) -> str:
 def _negotiate(path: str) -> str:
     """A path that begins with no version that we have leads to the choice of versions."""
     path = _rewrite(path)
-    return path if path.split("/", 2)[1:2] in (["v1"], ["v2"], ["versions"]) else "/"
+    first = path.split("/", 2)[1:2]
+    if first == ["versions"]:
+        return "/versions"
+    return path if first in (["v1"], ["v2"]) else "/"
 
 
 def build(cloud: Cloud) -> dict[str, ImageService]:

@@ -33,8 +33,8 @@ def check_url(cloud: Cloud, url: Any) -> None:
         raise BadRequest(
             "The given URI is not valid. Please specify a valid URI from the following list of supported URI ['http']"
         )
-    if not web.allowed(cloud.settings.image.import_filter, url):
-        raise BadRequest(f"URI for web-download does not pass filtering: {url}")
+    if not web.worth_trying(cloud.settings.image.import_filter, url):
+        raise BadRequest(f"URI for legacy import task does not pass filtering: {url}")
 
 
 def begin(session: Session, cloud: Cloud, ctx: Context, asked: dict[str, Any]) -> ImageTask:

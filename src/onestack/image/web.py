@@ -76,6 +76,21 @@ def allowed(lists: ImportFilter, url: str | None) -> bool:
     )
 
 
+def worth_trying(lists: ImportFilter, url: str | None) -> bool:
+    """The same, and the host isn't by its name alone one that we will not connect to: then it is refused at once."""
+    return allowed(lists, url) and not _local(lists, normalized(urllib.parse.urlsplit(url or "").hostname) or "")
+
+
+def _local(lists: ImportFilter, host: str) -> bool:
+    """Whether a host is by its name alone nobody that we may connect to: an address, or this machine (RFC 6761)."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        loopback = host == "localhost" or host.endswith(".localhost")
+        return loopback and not public(lists, "127.0.0.1")
+    return not public(lists, host)
+
+
 def _hosts(names: list[str]) -> list[str | None]:
     return [normalized(name) for name in names]
 

@@ -13,10 +13,10 @@ from onestack.core.errors import (
     Forbidden,
     NotFound,
     RangeNotSatisfiable,
-    UnsupportedMedia,
 )
 from onestack.core.http import Request, Response
 from onestack.image import access, cache, data, limits, quotas, reading, signatures, store
+from onestack.image.faults import unsupported
 from onestack.image.models import Image
 from onestack.image.store import Staging
 from onestack.image.stores import stores
@@ -32,7 +32,7 @@ _CONTENT_RANGE = re.compile(r"^bytes (\d{1,18})-(\d{1,18})/(?:\*|\d{1,18})$", re
 async def upload(req: Request, image_id: str) -> Response:
     name = req.header("X-Image-Meta-Store")
     if name is not None and stores(req.cloud).find(name) is None:
-        raise BadRequest(f"Unknown scheme '{name}' found in URI")
+        raise BadRequest(f"Store for identifier {name} not found")
     return await _take(req, image_id, "upload_image", "saving", data.upload)
 
 
@@ -43,9 +43,9 @@ async def stage(req: Request, image_id: str) -> Response:
 
 
 async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: data.Finish) -> Response:
-    media = (req.header("Content-Type") or "").split(";")[0].strip().lower()
+    media = (req.header("Content-Type") or "").split(";")[0].strip()
     if media != "application/octet-stream":
-        raise UnsupportedMedia(f"Invalid content type {media or 'None'}")
+        raise unsupported(media, f"Invalid content type {media or 'None'}")
     size = _told_size(req)
     image_id = await req.run(_check, req, image_id, rule, wanted, size)
     name = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name
@@ -62,7 +62,7 @@ async def receive(req: Request, image_id: str, finish: data.Finish, store_name: 
         try:
             await _receive(req, staging, chunks)
             if size not in (0, staging.size):
-                raise BadRequest(f"Size mismatch: {size} bytes were announced, and {staging.size} came.")
+                raise BadRequest(f"Size mismatch: expected {size} bytes, got {staging.size} bytes")
             digest = await req.run(staging.finish)
             await req.run(finish, req.cloud, image_id, staging.path, digest, store_name)
         except OSError:
@@ -86,8 +86,8 @@ def _check(req: Request, image_id: str, rule: str, wanted: str, size: int) -> st
     with req.cloud.db.read() as session:
         image = access.load(req, session, image_id, rule)
         data.require_status(image, "queued", wanted)
-        data.require_formats(image)
         if wanted == "saving":
+            data.require_formats(image)
             signatures.require(session, image.id)
         total = limits.STAGED if wanted == "uploading" else limits.SIZE
         limits.enforce(session, req.cloud, image.owner, {total: size // limits.MIB, limits.UPLOADING: 1})
@@ -162,9 +162,10 @@ def _downloadable(req: Request, image_id: str) -> tuple[Image, reading.Source] |
     """None when there is no data yet."""
     prefer = [name.strip() for text in req.get_all("prefer") for name in text.split(",") if name.strip()]
     with req.cloud.db.read() as session:
-        image = access.load(req, session, image_id)
+        image = access.load(req, session, image_id, "get_image")
         if image.status == "deactivated" and not req.ctx.is_admin:
             raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
+        access.load(req, session, image_id)
         if image.status not in ("active", "deactivated"):
             return None
         if prefer:

@@ -12,11 +12,11 @@ from typing import Any
 from onestack.core import operations
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
-from onestack.image import access, imports, location_import, objects, web
+from onestack.image import access, imports, location_import, objects, schema, web
 from onestack.image.properties import set_property
 from onestack.image.stores import stores
 
-_ALGORITHMS = ("sha1", "sha256", "sha512", "md5")
+_LONGEST_URL = 2048  # characters
 
 
 def index(req: Request, image_id: str) -> list[dict[str, Any]]:
@@ -31,16 +31,23 @@ def index(req: Request, image_id: str) -> list[dict[str, Any]]:
 
 
 def add(req: Request, image_id: str) -> None:
-    url, expected = _checked(req.body)
-    if url.startswith(("http://", "https://")) and not web.allowed(req.cloud.settings.image.import_filter, url):
-        raise BadRequest(f"URI for location does not pass filtering: {url}")
+    schema.check({"add_location": req.body}, schema.NEW_LOCATION)
+    url, expected = req.body["url"], req.body.get("validation_data", {})
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, for_update=True)
+        image = access.load(req, session, image_id, "get_image", for_update=True)
         if image.status != "queued":
             raise Conflict(f"It's not allowed to add locations if image status is {image.status}.")
+        access.load(req, session, image_id)
         readable = any(store.type == "http" for store in stores(req.cloud))
         if "service" not in req.ctx.roles and not (readable and url.startswith("http")):
             raise Forbidden("http store must be enabled to use location API by normal user.")
+        _check_hash(expected)
+        if not 0 < len(url) <= _LONGEST_URL:
+            raise BadRequest(f"The URL of a location must have 1 to {_LONGEST_URL} characters.")
+        if url.startswith(("http://", "https://")) and not web.worth_trying(
+            req.cloud.settings.image.import_filter, url
+        ):
+            raise BadRequest(f"URI for add location does not pass filtering: {url}")
         if operations.unfinished(session, image.id) is not None:
             raise Conflict("Image has active task")
         asked = {"image_id": image.id, "loc_url": url, "validation_data": expected}
@@ -49,23 +56,17 @@ def add(req: Request, image_id: str) -> None:
         location_import.begin(session, req.cloud, req.ctx, image.id, task.id)
 
 
-def _checked(body: dict[str, Any]) -> tuple[str, dict[str, str]]:
-    url, expected = body.get("url"), body.get("validation_data") or {}
-    if not isinstance(url, str) or not 0 < len(url) <= 2048:
-        raise BadRequest("Provided object does not match schema 'location': 'url' is a required property")
-    if not isinstance(expected, dict) or not set(expected) <= {"os_hash_algo", "os_hash_value"} or len(expected) == 1:
-        raise BadRequest("Provided object does not match schema 'location': validation_data")
-    if expected:
-        algorithm, value = expected["os_hash_algo"], expected["os_hash_value"]
-        if algorithm not in _ALGORITHMS or not isinstance(value, str) or len(value) > 128:
-            raise BadRequest(f"Provided object does not match schema 'location': {algorithm!r} in 'os_hash_algo'")
-        try:
-            size = len(bytes.fromhex(value))
-        except ValueError:
-            raise BadRequest(f"os_hash_value ({value}) is not a valid hexadecimal value") from None
-        want = hashlib.new(algorithm, usedforsecurity=False).digest_size
-        if size != want:
-            raise BadRequest(
-                f"os_hash_value: ({value}) is not the correct size for ({algorithm}) (should be ({want}) bytes)"
-            )
-    return url, expected
+def _check_hash(expected: dict[str, str]) -> None:
+    """Raises BadRequest for a value that can't be one of its algorithm."""
+    if not expected:
+        return
+    algorithm, value = expected["os_hash_algo"], expected["os_hash_value"]
+    try:
+        size = len(bytes.fromhex(value))
+    except ValueError:
+        raise BadRequest(f"os_hash_value ({value}) is not a valid hexadecimal value") from None
+    want = hashlib.new(algorithm, usedforsecurity=False).digest_size
+    if size != want:
+        raise BadRequest(
+            f"os_hash_value: ({value}) is not the correct size for ({algorithm}) (should be ({want}) bytes)"
+        )

@@ -29,15 +29,32 @@ def _visible(req: Request, image: Image) -> sa.Select[ImageMember]:
     return query
 
 
-def _shared(image: Image) -> None:
+def _shared(image: Image, image_id: str, verb: str) -> None:
     if image.visibility != "shared":
-        raise Forbidden("Only shared images have members.")
+        why = ": Only shared images have members" if verb == "list" else ""
+        raise Forbidden(f"Not allowed to {verb} members for image {image_id}{why}.")
+
+
+def _field(body: Any, name: str, form: str) -> Any:
+    """What a body says of one thing. Raises BadRequest; `form` is what is said of a body that is no object."""
+    if body is None:
+        raise BadRequest("Body expected in request.")
+    if isinstance(body, list):
+        raise BadRequest(f"Expected a {name} in the form: {form}")
+    if not isinstance(body, dict):
+        raise BadRequest("Unexpected body type. Expected list/dict.")
+    if name not in body:
+        raise BadRequest("Member to be added not specified" if name == "member" else "Status not specified")
+    return body[name]
 
 
 def index(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        image = access.load(req, session, image_id)
-        _shared(image)
+        try:
+            image = access.load(req, session, image_id)
+        except NotFound:
+            raise NotFound(f"Image {image_id} not found.") from None
+        _shared(image, image_id, "list")
         rows = session.scalars(_visible(req, image).order_by(ImageMember.created_at, ImageMember.member_id))
         return {"members": [render_member(row) for row in rows], "schema": "/v2/schemas/members"}
 
@@ -55,15 +72,15 @@ def show(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
 
 
 def create(req: Request, image_id: str) -> dict[str, Any]:
-    member_id = req.body.get("member")
-    if member_id is None:
-        raise BadRequest("Member to be added not specified")
-    if not isinstance(member_id, str) or not member_id.strip() or len(member_id) > 255:
+    member_id = _field(req.body, "member", '{"member": "image_id"}')
+    if not member_id or not isinstance(member_id, str) or len(member_id) > 255:
         raise BadRequest("Member can't be empty")
+    if any(ord(character) > 0xFFFF for character in member_id):
+        raise BadRequest("Member can't contain 4 byte unicode characters.")
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         image = access.load_named(req, session, image_id)
-        _shared(image)
+        _shared(image, image_id, "create")
         count = session.scalar(sa.select(sa.func.count()).where(ImageMember.image_id == image.id)) or 0
         if session.get(ImageMember, (image.id, member_id)) is not None:
             raise Conflict(f"Member {member_id} is duplicated for image {image.id}")
@@ -76,9 +93,7 @@ def create(req: Request, image_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, image_id: str, member_id: str) -> dict[str, Any]:
-    if "status" not in req.body:
-        raise BadRequest("Status not specified")
-    status = req.body["status"]
+    status = _field(req.body, "status", '{"status": "status"}')
     with req.cloud.db.write() as session:
         row = _row(req, session, image_id, member_id)
         if status not in schema.MEMBER_STATUSES:  # only a member is told that, as in Glance
@@ -106,7 +121,7 @@ def _row(req: Request, session: Session, image_id: str, member_id: str) -> Image
 def delete(req: Request, image_id: str, member_id: str) -> None:
     with req.cloud.db.write() as session:
         image = access.load_named(req, session, image_id)
-        _shared(image)
+        _shared(image, image_id, "delete")
         row = session.get(ImageMember, (image.id, member_id))
         if row is None:
             raise _unknown(image_id, member_id)

@@ -20,7 +20,7 @@ from onestack.image.models_metadefs import (
     MetadefTag,
 )
 
-MISSING = "Could not find namespace {}"
+MISSING = "Metadata definition namespace={} was not found."
 _SORT_KEYS = {
     name: getattr(MetadefNamespace, name)
     for name in (
@@ -143,8 +143,10 @@ def _prefixed(body: dict[str, Any], resource_type: str | None) -> dict[str, Any]
         if "properties" in body:
             body["properties"] = {prefix + name: value for name, value in body["properties"].items()}
         for item in body.get("objects", ()):
-            item["properties"] = {prefix + name: value for name, value in item["properties"].items()}
-            item["required"] = [prefix + name for name in item["required"]]
+            if "properties" in item:
+                item["properties"] = {prefix + name: value for name, value in item["properties"].items()}
+            if "required" in item:
+                item["required"] = [prefix + name for name in item["required"]]
     return body
 
 
@@ -157,10 +159,12 @@ _PARTS = {
 def create(req: Request) -> Response:
     body = req.body
     metadef_schemas.validate(body, metadef_schemas.NAMESPACE)
+    req.authorize()
     for part, rule in _PARTS.items():
         if body.get(part):
             req.authorize(rule=rule)
     _named(body)
+    _storable(body, "create")
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         if _exists(session, body["namespace"]):
@@ -185,6 +189,14 @@ def _named(body: dict[str, Any]) -> None:
                 raise BadRequest("Invalid input for field/attribute name. Value: 'None'. Mandatory field missing.")
 
 
+def _storable(body: dict[str, Any], verb: str) -> None:
+    """Raises BadRequest for characters that Glance's tables don't hold."""
+    for name, value in body.items():
+        if isinstance(value, str) and any(ord(character) > 0xFFFF for character in value):
+            words = f"{name.title()} can't contain 4 byte unicode characters."
+            raise BadRequest(f"Couldn't {verb} metadata namespace: {words}")
+
+
 def _exists(session: Session, name: str) -> bool:
     query = sa.select(MetadefNamespace.id).where(MetadefNamespace.namespace == name)
     return session.execute(query).first() is not None
@@ -195,6 +207,7 @@ def update(req: Request, namespace: str) -> dict[str, Any]:
     metadef_schemas.validate(body, metadef_schemas.NAMESPACE)
     with req.cloud.db.write() as session:
         row = metadefs.find(req, session, namespace, ("modify_metadef_namespace",))
+        _storable(body, "update")
         if body["namespace"] != row.namespace and _exists(session, body["namespace"]):
             raise Conflict(
                 "Invalid update. It would result in a duplicate metadata definition namespace with the same name of "

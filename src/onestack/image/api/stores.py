@@ -69,10 +69,11 @@ def start_import(req: Request, image_id: str) -> None:
     with req.cloud.db.write() as session:
         limits.enforce(session, req.cloud, req.ctx.project_id, {limits.SIZE: 0})
         rule = "copy_image" if name == "copy-image" else "modify_image"
-        image = access.load(req, session, image_id, rule, for_update=True)
+        image = access.load(req, session, image_id, "get_image", for_update=True)
         _require(image, name)
         if name == "glance-download":
             _check_remote(body["method"])
+        access.load(req, session, image_id, rule)
         if operations.unfinished(session, image.id) is not None:
             raise Conflict("Image has active task")
         wanted = imports.choose_stores(known, body, req.header("X-Image-Meta-Store"))
@@ -87,7 +88,7 @@ def start_import(req: Request, image_id: str) -> None:
                     raise BadRequest(f"Image is already present at store '{one}'")
         uri = body["method"].get("uri")
         if name == "web-download" and not (
-            isinstance(uri, str) and web.allowed(req.cloud.settings.image.import_filter, uri)
+            isinstance(uri, str) and web.worth_trying(req.cloud.settings.image.import_filter, uri)
         ):
             raise BadRequest(f"URI for web-download does not pass filtering: {uri}")
         sealed = ""

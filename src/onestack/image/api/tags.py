@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from onestack.core.errors import BadRequest, NotFound, TooLarge
+from onestack.core.errors import NotFound, TooLarge
 from onestack.core.http import Request
-from onestack.image import access, quotas
+from onestack.image import access, quotas, schema
 from onestack.image.models import ImageTag
 
 
 def add(req: Request, image_id: str, tag: str) -> None:
-    if len(tag) > 255:
-        raise BadRequest("Could not update image: the tag has more than 255 characters")
+    schema.validate({"tags": [tag]}, req.cloud.settings.image)
     with req.cloud.db.write() as session:
         image = access.load_named(req, session, image_id)
         tags = set(session.scalars(sa.select(ImageTag.tag).where(ImageTag.image_id == image.id)))

@@ -15,8 +15,6 @@ from onestack.core.http import Request, Response
 from onestack.image import access, listing, protections, schema, task_import
 from onestack.image.models import ImageTask
 
-_TYPES = ("import", "api_image_import", "location_import")
-_STATUSES = ("pending", "processing", "success", "failure")
 _SORT_KEYS = {name: getattr(ImageTask, name) for name in ("created_at", "updated_at", "status", "type", "id")}
 
 
@@ -42,9 +40,9 @@ def index(req: Request) -> dict[str, Any]:
     limit = listing.limit_of(req.get("limit"))
     query = sa.select(ImageTask)
     status, kind = req.get("status"), req.get("type")
-    if status and status not in _STATUSES:
+    if status and status not in schema.TASK_STATUSES:
         raise BadRequest(f"Invalid status value: {status}")
-    if kind and kind not in _TYPES:
+    if kind and kind not in schema.TASK_TYPES:
         raise BadRequest(f"Invalid type value: {kind}")
     if status:
         query = query.where(ImageTask.status == status)
@@ -64,7 +62,7 @@ def index(req: Request) -> dict[str, Any]:
         if marker is not None:
             last = session.get(ImageTask, _uuid(marker))
             if last is None:
-                raise BadRequest(f"No task found with ID {marker}")
+                raise BadRequest("Task with the given id was not found")
             after = {name: getattr(last, name) for name, _ in order}
         rows = session.scalars(paging.paginate(query, _SORT_KEYS, order, marker=after, limit=limit)).all()
     kept = [(name, value) for name, value in req.query if name != "marker"]
@@ -80,18 +78,17 @@ def _uuid(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise BadRequest("Invalid marker format") from None
+        raise BadRequest("Task with the given id was not found") from None
 
 
 def create(req: Request) -> Response:
     for name in ("type", "input"):
         if name not in req.body:
             raise BadRequest(f"Task '{name}' is required")
+    schema.check(req.body, schema.TASK | {"additionalProperties": False})
     kind, asked = req.body["type"], req.body["input"]
-    if kind not in _TYPES:
-        raise BadRequest(f"Provided object does not match schema 'task': {kind!r} is not one of {list(_TYPES)}")
-    if not isinstance(asked, dict):
-        raise BadRequest(f"Provided object does not match schema 'task': {asked!r} is not of type 'object'")
+    if kind == "import" and (asked or {}).get("import_from") is None:
+        raise BadRequest("Invalid location: None")
     if kind != "import":
         raise BadRequest(f"Tasks of type '{kind}' are made by the requests that need them.")
     if "import_from" in asked:
@@ -137,6 +134,9 @@ def delete(req: Request, task_id: str) -> None:
 
 def of_image(req: Request, image_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
-        image = access.load(req, session, image_id)
+        try:
+            image = access.load(req, session, image_id)
+        except NotFound:
+            raise NotFound("The resource could not be found.") from None
         query = sa.select(ImageTask).where(ImageTask.image_id == image.id).order_by(ImageTask.created_at)
         return {"tasks": [render_task(row) for row in session.scalars(query)]}
