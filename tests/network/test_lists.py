@@ -69,7 +69,9 @@ def test_bad_pages(api, make):
     error(api.get("/v2.0/networks?sort_dir=asc"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/networks?sort_key=name"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/ports?fixed_ips=x"), 400, "InvalidInput")
-    error(api.get("/v2.0/networks?limit=-1"), 400, "BadRequest")
+    for limit in ("-1", "x", ""):
+        message = error(api.get(f"/v2.0/networks?limit={limit}"), 400, "BadRequest")
+        assert message == f"Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
     error(api.get("/v2.0/networks?limit=1&marker=8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"), 404, "NetworkNotFound")
     # Without a limit there are no pages.
     assert api.get("/v2.0/networks?marker=x&page_reverse=x").status_code == 200

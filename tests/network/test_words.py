@@ -76,6 +76,11 @@ def test_no_bulk(api, collection, items):
     assert api.get(f"/v2.0/{collection}").json == {collection: []}
 
 
+def test_only_groups_may_have_blank_names(api):
+    for path, kind, status in (("security-groups", "security_group", 201), ("routers", "router", 400)):
+        assert api.post(f"/v2.0/{path}", json={kind: {"name": "  "}}).status_code == status
+
+
 def test_empty_bodies(api):
     for collection, message in (("networks", "Unable to find 'network' in request body"),
                                 ("routers", "Resource body required")):  # fmt: skip

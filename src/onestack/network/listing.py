@@ -275,7 +275,7 @@ def _limit(req: Request) -> int:
     """How many are asked for; 0: all."""
     found = req.get("limit")
     try:
-        limit = int(found or 0)
+        limit = 0 if found is None else int(found)
     except ValueError:
         limit = -1
     if limit < 0:

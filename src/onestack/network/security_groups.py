@@ -28,8 +28,8 @@ _V6_ONLY = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv
 
 
 def _name(value: Any) -> str:
-    """The name of the group that each project has is no other's."""
-    found = attributes.name_text(value)
+    """Any text, blank too; the name of the group that each project has is no other's."""
+    found: str = text(255)(value)
     if found.lower() == "default":
         raise errors.conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
     return found
