@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 
-from onestack.core.errors import BadRequest, Fault, NotAcceptable, UnsupportedMedia
+from onestack.core.errors import BadRequest, Fault, NotAcceptable
 
 Version = tuple[int, int]
+# What the services say to requests that they can't make anything of.
+MALFORMED = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 
 _REASONS = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
@@ -33,7 +35,6 @@ class Dialect:
 
     max_body = 1 << 20  # bytes of a JSON body
     no_body = b""  # what a request without a body is taken for, where a body is expected
-    strict_content_type = False  # answer 415 to a body that doesn't say it is JSON
     quiet = False  # requests are logged at debug: programs of ours that ask all the time
     empty_type = ""  # the content type of an empty answer; old clients of most services try to parse what is JSON
     empty_is_null = False  # an empty body is read as null where any JSON will do
@@ -83,13 +84,9 @@ class Dialect:
 
     def check_media(self, media: str) -> None:
         """Raises a Fault when a body with this media type ("": it has none) isn't read here."""
-        if self.strict_content_type and media != "application/json":
-            raise UnsupportedMedia(f"Unsupported Content-Type {media}" if media else "Unsupported Content-Type")
 
     def malformed(self) -> Fault:
-        return BadRequest(
-            "The server could not comply with the request since it is either malformed or otherwise incorrect."
-        )
+        return BadRequest(MALFORMED)
 
     def not_object(self, value: Any) -> Fault:
         """A body that is JSON, or empty (None), and no object where one is wanted."""

@@ -30,6 +30,7 @@ from onestack.core.dialect import Dialect, Version
 from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable
 from onestack.core.policy import Policy, Target
 from onestack.core.routes import Route
+from onestack.core.words import truth
 
 log = logging.getLogger(__name__)
 
@@ -146,12 +147,10 @@ class Request:
         text = self.get(name)
         if text is None:
             return default
-        word = text.strip().lower()
-        if word in ("1", "t", "true", "on", "y", "yes"):
-            return True
-        if word in ("0", "f", "false", "off", "n", "no"):
-            return False
-        raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+        value = truth(text)
+        if value is None:
+            raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+        return value
 
     def allows(self, rule: str, target: Target | None = None) -> bool:
         """Whether the caller may do `rule`; by default to something of their own."""
