@@ -22,7 +22,7 @@ def load(session: Session, aggregate_id: str) -> Aggregate:
     """Raises BadRequest when `aggregate_id` is no number, NotFound."""
     digits = aggregate_id.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()):
-        raise BadRequest("id must be an integer")
+        raise BadRequest("Invalid input received: id must be an integer")
     found = session.get(Aggregate, int(aggregate_id)) if len(aggregate_id) < 19 else None
     if found is None:
         raise NotFound(f"Aggregate {aggregate_id} could not be found.")

@@ -19,7 +19,7 @@ from typing import Any
 
 from onestack.compute.microversions import LEGACY
 from onestack.core.dialect import Version
-from onestack.core.errors import BadRequest
+from onestack.core.errors import BadRequest, NotFound
 
 Check = Callable[[str, Any], Any]
 
@@ -55,6 +55,17 @@ def body(value: Any, key: str, fields: Mapping[str, Check], version: Version, *,
         return {**checked, **checked[key], key: checked[key]}
     result: dict[str, Any] = checked[key]
     return result
+
+
+def one_action(value: Any, *, empty: bool) -> tuple[str, Any]:
+    """The name of an action and its argument, from the body of a request for one; `empty`: there was none. Raises
+    BadRequest, NotFound."""
+    if empty or (isinstance(value, (dict, list, str)) and len(value) != 1):
+        raise BadRequest("Malformed request body")
+    if not isinstance(value, dict):
+        raise NotFound("The resource could not be found.")
+    ((name, argument),) = value.items()
+    return name, argument
 
 
 def open_object(fields: Mapping[str, Check]) -> Check:
@@ -182,7 +193,7 @@ def number(minimum: float = 0, maximum: float = 3.40282e38) -> Check:
     return check
 
 
-_BOOLEANS = [
+BOOLEANS = [
     True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes",
     False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no",
 ]  # fmt: skip
@@ -192,9 +203,9 @@ def boolean(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     _of_type(name, value, isinstance(value, str), "boolean", "string")
-    if value not in _BOOLEANS:
-        raise invalid(name, value, f"{value!r} is not one of {_BOOLEANS!r}")
-    return _BOOLEANS.index(value) < len(_BOOLEANS) // 2
+    if value not in BOOLEANS:
+        raise invalid(name, value, f"{value!r} is not one of {BOOLEANS!r}")
+    return BOOLEANS.index(value) < len(BOOLEANS) // 2
 
 
 def one_of(*values: str) -> Check:
@@ -282,6 +293,25 @@ def name_of(version: Version) -> Check:
             raise BadRequest(f"{_NAME}printable characters. Can not start or end with whitespace.")
         _sized(name, text, 1, 255)
         return stripped
+
+    return check
+
+
+def loose_name(name: str, value: Any) -> str:
+    """A name with whitespace around it, which is taken away."""
+    text = name_of(LEGACY)(name, value)
+    _sized(name, str(value), 1, 255)
+    return text
+
+
+def without_colon(of: Check) -> Check:
+    """The name of an availability zone, which "zone:host" is made of."""
+
+    def check(name: str, value: Any) -> str:
+        text: str = of(name, value)
+        if ":" in text:
+            raise BadRequest(f"{_NAME}printable characters except :.Can not start or end with whitespace.")
+        return text
 
     return check
 

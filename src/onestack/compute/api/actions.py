@@ -42,8 +42,6 @@ class Action(msgspec.Struct, frozen=True):
 async def action(req: Request, server_id: str) -> Response:
     """A stream handler, so that an action that asks a host needs no thread while it waits."""
     body = await req.json(Any)
-    if body is None and not req.falcon.content_length:
-        raise BadRequest("Malformed request body")
     name, argument, chosen = _chosen(req, body)
     if chosen.ask is not None:
         return await chosen.ask(req, server_id, argument)
@@ -51,11 +49,7 @@ async def action(req: Request, server_id: str) -> Response:
 
 
 def _chosen(req: Request, body: Any) -> tuple[str, Any, Action]:
-    if isinstance(body, (dict, list, str)) and len(body) != 1:
-        raise BadRequest("Malformed request body")
-    if not isinstance(body, dict):
-        raise NotFound("The resource could not be found.")
-    ((name, value),) = body.items()
+    name, value = schema.one_action(body, empty=body is None and not req.falcon.content_length)
     chosen = ACTIONS.get(name)
     if chosen is None:
         raise BadRequest(f"There is no such action: {name}")

@@ -26,6 +26,7 @@ def show(req: Request, class_id: str) -> dict[str, Any]:
 def update(req: Request, class_id: str) -> dict[str, Any]:
     fields: dict[str, schema.Check] = {name: schema.integer(-1) for name in _resources(req.version)}
     values = schema.body(req.body, "quota_class_set", fields, req.version)
+    req.authorize()
     owner = _owner(class_id)
     with req.cloud.db.write() as session:
         quota.set_limits(session, quotas.SERVICE, owner, values)
