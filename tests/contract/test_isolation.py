@@ -357,7 +357,7 @@ def test_an_agent_sees_only_its_own_host(world):
     from onestack.compute import public
 
     with world.cloud.db.write() as session:
-        public.register_host_token(session, "host2", "another")
+        public.register_host_token(session, world.cloud, "host2", "another")
     ids, caller, headers = world.ids, world.callers["agent"], {"Authorization": "Bearer another"}
     work = caller.request("GET", "/v1/work?after=0&wait=0", headers=headers)
     assert work.status == 200
