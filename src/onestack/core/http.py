@@ -440,7 +440,7 @@ def _storable(req: Request, params: dict[str, Any]) -> None:
 
 
 def _check_authorized(req: Request, route: Route) -> None:
-    if route.policy is not None and route.target == "object" and not req._authorized:
+    if route.policy is not None and route.target != "caller" and not req._authorized:
         raise Forbidden("No policy rule was checked for this request, so it is denied.")
 
 
