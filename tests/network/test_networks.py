@@ -151,8 +151,9 @@ def test_availability_zone_hints(api, kind):
     assert made["availability_zone_hints"] == ["nova"]
     assert api.get(f"/v2.0/{kind}s/{made['id']}").json[kind]["availability_zone_hints"] == ["nova"]
     error(post(["elsewhere"]), 404, "AvailabilityZoneNotFound")
-    for hints in ("nova", None, {}, 0, [1], ["nova", "nova"], ["x" * 256]):
+    for hints in ("nova", None, {}, 0, [1], ["nova", "nova"]):
         error(post(hints), 400, "HTTPBadRequest")
+    error(post(["x" * 256]), 400, "InvalidInput")
 
 
 @pytest.mark.parametrize("name", ["network_type", "physical_network"])
@@ -184,7 +185,7 @@ POOL = {"start": "10.0.0.10", "end": "10.0.0.20"}
         ({"allocation_pools": [{"start": "10.0.1.1", "end": "10.0.1.9"}]}, 400, "OutOfBoundsAllocationPool"),
         ({"allocation_pools": [{"start": "10.0.0.9", "end": "10.0.0.2"}]}, 400, "InvalidAllocationPool"),
         ({"allocation_pools": [POOL, POOL]}, 409, "OverlappingAllocationPools"),
-        ({"allocation_pools": [1]}, 400, "HTTPBadRequest"),
+        ({"allocation_pools": [1]}, 400, "InvalidInput"),
         ({"dns_nameservers": ["x"]}, 400, "HTTPBadRequest"),
         ({"dns_nameservers": [f"8.8.8.{n}" for n in range(9)]}, 400, "DNSNameServersExhausted"),
         ({"host_routes": [{"destination": "1.0.0.0/8"}]}, 400, "HTTPBadRequest"),

@@ -480,7 +480,7 @@ def _sane(dialect: Dialect, value: Any, path: str) -> None:
         for item in value:
             _sane(dialect, item, path)
     elif isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
+        if not dialect.big_numbers and not -_INT64 <= value < _INT64:
             raise dialect.invalid(path, "The number is too large.", value)
     elif isinstance(value, float) and not -1e300 < value < 1e300:
         raise dialect.invalid(path, "The number is too large.", value)

@@ -16,6 +16,7 @@ _KINDS = {
 
 
 class NeutronDialect(Dialect):
+    big_numbers = True
     max_body = 4 << 20  # a bulk create of some thousand ports
     internal = "Request Failed: internal server error while processing your request."
 

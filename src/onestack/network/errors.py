@@ -29,7 +29,8 @@ def bad(kind: str, message: str) -> Fault:
 
 
 def denied(rule: str) -> Fault:
-    return Forbidden(f"rule:{rule} is disallowed by policy", kind="PolicyNotAuthorized")
+    """`rule` as policy writes it: "rule:create_port"."""
+    return Forbidden(f"{rule} is disallowed by policy", kind="PolicyNotAuthorized")
 
 
 _NOT_FOUND = {

@@ -31,6 +31,7 @@ from onestack.network.models import (
 from onestack.network.policies import POLICIES
 
 MAX_PAGE = 10_000
+_INT64 = 1 << 63
 _RESERVED = {"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"}
 _TAGS = {"tags", "tags-any", "not-tags", "not-tags-any"}
 
@@ -163,7 +164,8 @@ def _matches(column: Any, values: list[str]) -> Condition:
     if isinstance(column.type, sa.Boolean):
         return column.in_([attributes.boolean(value) for value in values])
     if isinstance(column.type, sa.Integer):
-        return column.in_([attributes.integer(value) for value in values])
+        numbers = [attributes.integer(value) for value in values]
+        return column.in_([number for number in numbers if -_INT64 <= number < _INT64])
     if isinstance(column.type, sa.DateTime):
         return sa.cast(column, sa.String).in_([value.rstrip("Z").replace("T", " ") for value in values])
     if not isinstance(column.type, sa.String):

@@ -72,11 +72,9 @@ _NETWORKS = {
 
 _SUBNETS = {
     "create_subnet": NET_OWNER,
-    "create_subnet:service_types": ADMIN,
     "get_subnet": f"{READER} or rule:shared or rule:external_network or (role:reader and rule:network_owner)"
     " or rule:service_api",
     "update_subnet": MEMBER_OR_NET_OWNER,
-    "update_subnet:service_types": ADMIN,
     "delete_subnet": MEMBER_OR_NET_OWNER,
     "update_subnet:tags": MEMBER_OR_NET_OWNER,
     "delete_subnet:tags": MEMBER_OR_NET_OWNER,

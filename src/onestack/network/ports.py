@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.network import addresses, attributes, dirty, errors, objects, security_groups
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, one_of, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, one_of, standard, text
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, PortSecurityGroup
 
 ROUTER_INTERFACE = "network:router_interface"
@@ -21,43 +21,54 @@ FLOATING_IP = "network:floatingip"
 # Ports that go away with their network.
 OWN_OWNERS = ("network:distributed", "network:dhcp")
 _L3_OWNERS = (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP)
-VNIC_TYPES = ("normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic")
-
-
-def _blank_text(length: int) -> attributes.Parser:
-    inner = text(length)
-    return lambda value: "" if value is None else inner(value)
+VNIC_TYPES = (
+    "normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic", "vdpa",
+    "accelerator-direct", "accelerator-direct-physical", "remote-managed",
+)  # fmt: skip
 
 
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(attributes.name_text, default=""),
     network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     admin_state_up=Attr(boolean, default=True),
-    mac_address=Attr(attributes.unless_null(attributes.mac)),
-    fixed_ips=Attr(attributes.fixed_ips),
-    device_id=Attr(text(255), default=""),
-    device_owner=Attr(text(255), default=""),
+    mac_address=Attr(attributes.unless_null(attributes.mac), ruled=True),
+    fixed_ips=Attr(attributes.fixed_ips, ruled=True),
+    device_id=Attr(text(255), default="", ruled=True),
+    device_owner=Attr(text(255), default="", ruled=True),
     status=Attr(post=False, put=False),
-    security_groups=Attr(lambda value: attributes.uuids([] if value is None else value)),
-    port_security_enabled=Attr(boolean),
-    allowed_address_pairs=Attr(attributes.address_pairs, default=list),
-    dns_name=Attr(attributes.dns_name, default=""),
-    dns_assignment=Attr(post=False, put=False),
+    allowed_address_pairs=Attr(attributes.address_pairs, ruled=True),
     **{
-        "binding:host_id": Attr(_blank_text(255), default=""),
-        "binding:profile": Attr(attributes.mapping, default=dict),
-        "binding:vnic_type": Attr(one_of(*VNIC_TYPES), default="normal"),
         "binding:vif_type": Attr(post=False, put=False),
         "binding:vif_details": Attr(post=False, put=False),
+        "binding:vnic_type": Attr(one_of(*VNIC_TYPES), default="normal", ruled=True),
+        "binding:host_id": Attr(lambda value: value or "", ruled=True),
+        "binding:profile": Attr(attributes.mapping, ruled=True),
     },
-    extra_dhcp_opts=Attr(optional(lambda value: _no_options(value)), default=None),
+    dns_name=Attr(attributes.dns_name, default=""),
+    dns_assignment=Attr(post=False, put=False),
+    extra_dhcp_opts=Attr(lambda value: _no_options(value), default=None),
+    port_security_enabled=Attr(boolean, ruled=True),
+    security_groups=Attr(lambda value: attributes.uuids([] if value is None else value)),
 )
 
 
 def _no_options(value: Any) -> Any:
+    if value is not None and not isinstance(value, list):
+        raise errors.invalid_input(f"'{value}' is not a list")
     if value:
         raise attributes.Reason("DHCP options of a single port are not supported by this cloud's networks")
     return value
+
+
+def _host(values: dict[str, Any]) -> str:
+    """Who may say the host is decided before it is looked at."""
+    host = values["binding:host_id"]
+    if host is UNSET:
+        return ""
+    try:
+        return str(text(255)(host))
+    except attributes.Reason as reason:
+        raise errors.bad_request(f"Invalid input for binding:host_id. Reason: {reason}.") from None
 
 
 def new_mac(session: Session, network_id: str) -> str:
@@ -130,15 +141,16 @@ def create(
     secured = values["port_security_enabled"]
     if secured is UNSET:
         secured = network.port_security_enabled and not device_owner.startswith("network:")
-    groups = _groups(session, cloud, ctx, project_id, values["security_groups"], secured, device_owner, bool(given))
-    if values["allowed_address_pairs"] and not secured:
+    groups = _groups(session, cloud, ctx, project_id, values["security_groups"], secured, device_owner)
+    pairs = values["allowed_address_pairs"] or []
+    if pairs and not secured:
         raise _pairs_conflict()
     return insert(
         session, cloud, network, project_id=project_id, mac=mac, given=given, groups=groups, name=values["name"],
         description=values["description"], admin_state_up=values["admin_state_up"], device_id=values["device_id"],
         device_owner=device_owner, port_security_enabled=secured, dns_name=values["dns_name"],
-        allowed_address_pairs=values["allowed_address_pairs"], host=values["binding:host_id"],
-        vnic_type=values["binding:vnic_type"], profile=values["binding:profile"], **columns,
+        allowed_address_pairs=pairs, host=_host(values), vnic_type=values["binding:vnic_type"],
+        profile=values["binding:profile"] or {}, **columns,
     )  # fmt: skip
 
 
@@ -150,10 +162,9 @@ def _groups(
     asked: Any,
     secured: bool,
     device_owner: str,
-    addressed: bool,
 ) -> list[str]:
     if asked is UNSET:
-        if not secured or not addressed or device_owner.startswith("network:") or not project_id:
+        if not secured or device_owner.startswith("network:") or not project_id:
             return []
         return [security_groups.ensure_default(session, cloud, project_id)]
     if asked and not secured:
@@ -207,6 +218,8 @@ _COLUMNS = {
 def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dict[str, Any]) -> None:
     """Change a port. Raises MacAddressInUse, PortBound, PortSecurityPortHasSecurityGroup and the errors of create."""
     _check_mac(session, port, values)
+    if "binding:host_id" in values:
+        values["binding:host_id"] = _host(values)
     secured = values.get("port_security_enabled", port.port_security_enabled)
     groups = values.get("security_groups")
     if groups is not None:

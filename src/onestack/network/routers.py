@@ -14,7 +14,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import NotFound
 from onestack.network import addresses, attributes, dirty, errors, ipam, objects, ports, zones
-from onestack.network.attributes import Attr, Reason, boolean, standard, text
+from onestack.network.attributes import Attr, Reason, boolean, standard
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, Router, Subnet
 
 
@@ -24,15 +24,15 @@ def _gateway_info(value: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         raise Reason(f"'{value}' is not a dictionary")
+    if "network_id" not in value:
+        raise Reason(
+            f"Validation of dictionary's keys failed. Expected keys: {{'network_id'}} Provided keys: {set(value)}"
+        )
     extra = set(value) - {"network_id", "enable_snat", "external_fixed_ips", "qos_policy_id"}
     if extra:
         raise Reason(f"Unexpected keys supplied: {', '.join(sorted(extra))}")
     if value.get("qos_policy_id") is not None:
         raise Reason(f"QoS policy {value['qos_policy_id']} could not be found")
-    if "network_id" not in value:
-        raise Reason(
-            f"Validation of dictionary's keys failed. Expected keys: {{'network_id'}} Provided keys: {set(value)}"
-        )
     found: dict[str, Any] = {"network_id": attributes.uuid(value["network_id"])}
     if "enable_snat" in value:
         found["enable_snat"] = boolean(value["enable_snat"])
@@ -42,13 +42,16 @@ def _gateway_info(value: Any) -> dict[str, Any] | None:
 
 
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(attributes.name_text, default=""),
     admin_state_up=Attr(boolean, default=True),
     status=Attr(post=False, put=False),
-    external_gateway_info=Attr(_gateway_info, default=None),
+    external_gateway_info=Attr(
+        _gateway_info, default=None, ruled=True, parts=("network_id", "external_fixed_ips", "enable_snat")
+    ),
     routes=Attr(attributes.host_routes, post=False),
     availability_zones=Attr(post=False, put=False),
     availability_zone_hints=Attr(zones.hints, put=False, default=list),
+    enable_snat=Attr(post=False, put=False),
 )
 
 

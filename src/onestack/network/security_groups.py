@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.network import attributes, dirty, errors, objects
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, standard, text
 from onestack.network.models import PortSecurityGroup, SecurityGroup, SecurityGroupRule
 
 # Names of IP protocols (IANA), as Neutron knows them.
@@ -29,7 +29,7 @@ _V6_ONLY = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv
 
 def _name(value: Any) -> str:
     """The name of the group that each project has is no other's."""
-    found: str = text(255)(value)
+    found = attributes.name_text(value)
     if found.lower() == "default":
         raise errors.conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
     return found
@@ -66,8 +66,8 @@ def _port(value: Any) -> int | None:
     if value is None:
         return None
     try:
-        number = int(value) if not isinstance(value, bool) else -1
-    except (TypeError, ValueError):
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if not 0 <= number <= 65535:
         raise errors.bad("SecurityGroupInvalidPortValue", f"Invalid value for port {value}")
@@ -86,7 +86,7 @@ def _ethertype(value: Any) -> str:
 
 def _prefix(value: Any) -> str | None:
     """A CIDR with its host bits, as Neutron keeps them; a lone address stands for itself."""
-    if value is None or value == "":
+    if not value:
         return None
     try:
         if not isinstance(value, str) or "%" in value:
@@ -96,19 +96,25 @@ def _prefix(value: Any) -> str | None:
         raise errors.bad("InvalidCIDR", f"Invalid CIDR {value} given as IP prefix.") from None
 
 
+def _id(value: Any) -> str | None:
+    """Any value stands for a group, which is there or isn't."""
+    return None if value is None else str(value)
+
+
 RULE_ATTRIBUTES = standard(
-    security_group_id=Attr(text(255), put=False, default=REQUIRED),
+    security_group_id=Attr(text(36), put=False, default=REQUIRED),
+    remote_group_id=Attr(_id, put=False, default=None),
     direction=Attr(attributes.one_of("ingress", "egress"), put=False, default=REQUIRED),
-    ethertype=Attr(_ethertype, put=False, default="IPv4"),
     protocol=Attr(_protocol, put=False, default=None),
     port_range_min=Attr(_port, put=False, default=None),
     port_range_max=Attr(_port, put=False, default=None),
+    ethertype=Attr(_ethertype, put=False, default="IPv4"),
     remote_ip_prefix=Attr(_prefix, put=False, default=None),
-    remote_group_id=Attr(optional(text(255)), put=False, default=None),
-    remote_address_group_id=Attr(optional(text(255)), put=False, default=None),
+    remote_address_group_id=Attr(_id, put=False, default=None),
     normalized_cidr=Attr(post=False, put=False),
     belongs_to_default_sg=Attr(post=False, put=False),
 )
+del RULE_ATTRIBUTES["tags"]
 
 
 def ensure_default(session: Session, cloud: Cloud, project_id: str) -> str:

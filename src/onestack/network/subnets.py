@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.network import addresses, attributes, dirty, errors, ipam, metadata_ports, networks, objects
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, integer, one_of, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, integer, one_of, optional, standard
 from onestack.network.models import Network, Port, PortAddress, Subnet
 
 MODES = ("dhcpv6-stateful", "dhcpv6-stateless", "slaac")
@@ -31,20 +31,21 @@ def _owners(value: Any) -> list[str]:
 
 
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(attributes.name_text, default=""),
     ip_version=Attr(one_of(4, 6, convert=integer), put=False, default=REQUIRED),
     network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     subnetpool_id=Attr(optional(attributes.uuid), put=False, default=None),
-    prefixlen=Attr(integer, put=False),
+    prefixlen=Attr(attributes.not_negative, put=False),
     cidr=Attr(optional(attributes.network), put=False, default=None),
     gateway_ip=Attr(optional(attributes.address)),
     allocation_pools=Attr(attributes.pools),
     dns_nameservers=Attr(attributes.addresses, default=list),
     host_routes=Attr(attributes.host_routes, default=list),
     enable_dhcp=Attr(boolean, default=True),
-    ipv6_ra_mode=Attr(optional(one_of(*MODES)), put=False, default=None),
-    ipv6_address_mode=Attr(optional(one_of(*MODES)), put=False, default=None),
+    ipv6_ra_mode=Attr(one_of(*MODES, None), put=False, default=None),
+    ipv6_address_mode=Attr(one_of(*MODES, None), put=False, default=None),
     service_types=Attr(_owners, default=list),
+    **{"router:external": Attr(post=False, put=False)},
 )
 
 
@@ -62,6 +63,7 @@ def create(session: Session, cloud: Cloud, network: Network, project_id: str, va
     _check_range(cidr, values["ip_version"], values["enable_dhcp"])
     _check_modes(cidr, values)
     _check_overlap(session, network.id, cidr)
+    networks.check_mtu(network.id, network.mtu, [cidr.version])
     first, _ = ipam.usable(cidr)
     gateway = values["gateway_ip"]
     if gateway is UNSET:

@@ -22,11 +22,9 @@ def show(req: Request, router_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
+    def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
         target = {"project_id": project, "tenant_id": project}
-        req.authorize(target)
-        given = {name: values[name] for name in sent if name in values}
-        crud.authorize_attributes(req, "create", NAME, given, target, routers.ATTRIBUTES)
+        crud.authorize(req, "create", NAME, routers.ATTRIBUTES, given, target)
         return routers.create(session, req.cloud, req.ctx, project, values)
 
     return crud.create(req, NAME, routers.ATTRIBUTES, make)

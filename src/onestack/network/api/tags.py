@@ -14,17 +14,18 @@ from onestack.network import attributes, errors, listing, objects, views
 from onestack.network.api import crud
 from onestack.network.models import Tag
 
-MAX_TAG = 255
 _RESOURCES = {collection.replace("_", "-"): resource for resource, collection in listing.COLLECTIONS.items()}
 TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups")
 
 
-def _checked(tag: Any) -> str:
-    if not isinstance(tag, str):
-        raise errors.bad_request(f"Invalid input for tags. Reason: '{tag}' is not a valid string.")
-    if not tag or len(tag) > MAX_TAG:
-        raise errors.bad_request(f"Invalid input for tags. Reason: '{tag}' exceeds maximum length of {MAX_TAG}.")
-    return tag
+_TAG = attributes.text(255)
+
+
+def _checked(tag: str) -> None:
+    try:
+        _TAG(tag)
+    except attributes.Reason as reason:
+        raise errors.invalid_input(str(reason)) from None
 
 
 def _id(params: dict[str, str]) -> str:
@@ -54,12 +55,10 @@ def handlers(collection: str) -> dict[str, Callable[..., Any]]:
             raise NotFound(f"Tag {tag} could not be found.", kind="TagNotFound")
 
     def replace(req: Request, **params: str) -> dict[str, Any]:
-        tags = req.body.get("tags")
-        if not isinstance(tags, list):
-            raise errors.bad_request("Invalid tags body")
-        wanted = sorted({_checked(tag) for tag in tags})
+        if "tags" not in req.body:
+            raise errors.invalid_input("Invalid tags body")
         try:
-            attributes.different(tags)
+            wanted = sorted(attributes.different(req.body["tags"], _TAG))
         except attributes.Reason as reason:
             raise errors.invalid_input(str(reason)) from None
         with req.cloud.db.write() as session:
