@@ -66,6 +66,12 @@ def whole(name: str, value: str) -> None:
         raise invalid(name, value, f"{value!r} does not match '^[0-9]*$'" if value else "'' should be non-empty")
 
 
+def positive(name: str, value: str) -> None:
+    whole(name, value)
+    if not value.strip("0"):
+        raise invalid(name, value, "0 is less than the minimum of 1")
+
+
 def one_of(*words: Any) -> Form:
     def check(name: str, value: str) -> None:
         if value not in words:

@@ -11,6 +11,8 @@ from onestack.core.routes import Route
 
 _CONSOLES, _CELLS = "/servers/{server_id}/consoles", "/os-cells"
 
+_ENTRY = "/os-floating-ip-dns/{domain}/entries/{entry}"
+
 _GONE = (
     ("GET", "/servers/{server_id}/os-virtual-interfaces"), ("GET", _CONSOLES), ("POST", _CONSOLES),
     ("GET", f"{_CONSOLES}/{{name}}"), ("DELETE", f"{_CONSOLES}/{{name}}"), ("PUT", "/os-agents/{name}"),
@@ -26,7 +28,9 @@ _GONE = (
     ("GET", "/os-security-group-default-rules"), ("POST", "/os-security-group-default-rules"), ("GET", "/os-cells"),
     ("GET", "/os-certificates/{name}"), ("POST", "/os-certificates"), ("GET", "/os-cloudpipe"),
     ("POST", "/os-cloudpipe"), ("GET", "/os-fping"), ("GET", "/os-fping/{server_id}"), ("GET", "/os-agents"),
-    ("POST", "/os-agents"),
+    ("POST", "/os-agents"), ("PUT", "/os-floating-ip-dns/{domain}"), ("DELETE", "/os-floating-ip-dns/{domain}"),
+    ("GET", _ENTRY), ("PUT", _ENTRY), ("DELETE", _ENTRY), ("GET", "/os-security-group-default-rules/{rule_id}"),
+    ("DELETE", "/os-security-group-default-rules/{rule_id}"),
 )  # fmt: skip
 
 

@@ -68,12 +68,16 @@ def one_action(value: Any, *, empty: bool) -> tuple[str, Any]:
     return name, argument
 
 
-def open_object(fields: Mapping[str, Check]) -> Check:
+def open_object(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
     """An object that may hold anything beside `fields`."""
 
     def check(name: str, value: Any) -> Any:
         _of_type(name, value, isinstance(value, dict), "object")
-        return value | {key: check_one(key, value[key]) for key, check_one in fields.items() if key in value}
+        found = {key: check_one(key, value[key]) for key, check_one in fields.items() if key in value}
+        for key in required:
+            if key not in value:
+                raise invalid(name, value, f"'{key}' is a required property")
+        return value | found
 
     return check
 
@@ -178,16 +182,23 @@ def count(minimum: int) -> Check:
     return integer(minimum, pattern="^[0-9]*$")
 
 
-def number(minimum: float = 0, maximum: float = 3.40282e38) -> Check:
+_DECIMAL = r"^[0-9]+(\.[0-9]+)?$"
+
+
+def positive_number(maximum: float = 3.40282e38) -> Check:
+    """A number, or its digits in a string."""
+
     def check(name: str, value: Any) -> float:
-        try:
-            if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-                raise ValueError
-            found = float(value)
-        except ValueError:
-            raise invalid(name, value, f"{value!r} is not of type 'number', 'string'") from None
-        if not minimum < found <= maximum:
-            raise invalid(name, value, f"{value!r} is out of range")
+        fits = isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        _of_type(name, value, fits, "number", "string")
+        if isinstance(value, str) and not re.search(_DECIMAL, value):
+            raise invalid(name, value, f"{value!r} does not match {_DECIMAL!r}")
+        found = float(value)
+        shown = value if not isinstance(value, str) else int(value) if value.isdigit() else found
+        if found <= 0:
+            raise invalid(name, value, f"{shown!r} is less than or equal to the minimum of 0")
+        if found > maximum:
+            raise invalid(name, value, f"{shown!r} is greater than the maximum of {maximum!r}")
         return found
 
     return check
@@ -320,11 +331,19 @@ _NAME = "An invalid 'name' value was provided. The name must be: "
 name = name_of((2, 1))
 
 
-def description(name: str, value: Any) -> str | None:
-    text: str | None = string(255, 0, null=True)(name, value)
-    if text is not None and not _printable(text):
-        raise invalid(name, value, f"{value!r} does not match printable characters")
-    return text
+def printable(maximum: int) -> Check:
+    """Text, or null."""
+
+    def check(name: str, value: Any) -> str | None:
+        text: str | None = string(maximum, 0, null=True)(name, value)
+        if text is not None and not _printable(text):
+            raise invalid(name, value, f"{value!r} does not match printable characters")
+        return text
+
+    return check
+
+
+description = printable(255)
 
 
 def address(version: int | None = None) -> Check:

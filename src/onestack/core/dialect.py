@@ -40,6 +40,7 @@ class Dialect:
     empty_is_null = False  # an empty body is read as null where any JSON will do
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
     big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them
+    answers_head = True  # HEAD is GET without its body; otherwise only where no token is asked for
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."

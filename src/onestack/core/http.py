@@ -14,7 +14,7 @@ import logging
 import random
 import time
 import urllib.parse
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -236,9 +236,16 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         table.setdefault(route.path, {}).setdefault(route.method, []).append(route)
     for path, methods in table.items():
         resource = _Resource()
+        if not service.dialect.knows_methods:
+            for method, routes, fixed in _also_there(table, path):
+                setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool, fixed))
         for method, routes in methods.items():
             setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
-        if "GET" in methods and "HEAD" not in methods:
+        if (
+            "GET" in methods
+            and "HEAD" not in methods
+            and (service.dialect.answers_head or any(route.public for route in methods["GET"]))
+        ):
             resource.on_head = _responder(service, methods["GET"], pool)
         app.add_route(path, resource)
 
@@ -282,9 +289,29 @@ class _Resource:
     on_head: Any
 
 
-def _responder(service: Service, routes: list[Route], pool: ThreadPoolExecutor) -> Any:
+def _also_there(
+    table: Mapping[str, dict[str, list[Route]]], path: str
+) -> Iterator[tuple[str, list[Route], dict[str, str]]]:
+    """What a template has for a path that is also a literal: Falcon asks the literal alone, where a service that looks
+    for method and path together would find PUT /flavors/{flavor_id} for PUT /flavors/detail."""
+    parts = path.split("/")
+    for other, methods in table.items():
+        names = other.split("/")
+        if other == path or len(names) != len(parts):
+            continue
+        unlike = {name: part for name, part in zip(names, parts, strict=True) if name != part}
+        if all(name.startswith("{") and not part.startswith("{") for name, part in unlike.items()):
+            for method, routes in methods.items():
+                yield method, routes, {name[1:-1]: part for name, part in unlike.items()}
+
+
+def _responder(
+    service: Service, routes: list[Route], pool: ThreadPoolExecutor, fixed: Mapping[str, str] | None = None
+) -> Any:
+    """`fixed`: parameters that the path has as literals."""
+
     async def respond(request: falcon.asgi.Request, response: falcon.asgi.Response, **params: Any) -> None:
-        await _serve(service, routes, pool, request, response, params)
+        await _serve(service, routes, pool, request, response, {**(fixed or {}), **params})
 
     return respond
 

@@ -64,7 +64,7 @@ def update(req: Request, aggregate_id: str) -> dict[str, Any]:
         row.updated_at = req.cloud.clock.now()
         if "availability_zone" in values:
             change = {availability.KEY: values["availability_zone"]}
-            aggregates.set_metadata(session, req.cloud, row, change)
+            aggregates.set_metadata(session, req.cloud, row, change, "")
         session.flush()
         return _shown(req, session, row)
 

@@ -20,6 +20,7 @@ _SORT = {
     "root_gb": Flavor.disk, "ephemeral_gb": Flavor.ephemeral, "swap": Flavor.swap, "is_public": Flavor.is_public,
     "created_at": Flavor.created_at, "updated_at": Flavor.updated_at, "rxtx_factor": Flavor.rxtx_factor,
 }  # fmt: skip
+_DESCRIPTION = schema.printable(65535)
 _ID = r"^(?! )[a-zA-Z0-9. _-]+(?<! )$"
 
 
@@ -61,7 +62,7 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, flavor_id: str) -> dict[str, Any]:
-    fields = {"description": schema.description}
+    fields = {"description": _DESCRIPTION}
     values = schema.body(req.body, "flavor", fields, req.version, required=("description",))
     req.authorize()
     with req.cloud.db.write() as session:
@@ -187,7 +188,7 @@ def _create_fields(version: Version) -> dict[str, schema.Check]:
         "os-flavor-access:is_public": schema.boolean,
     }
     if version < (2, 102):
-        fields["rxtx_factor"] = schema.number(0)
+        fields["rxtx_factor"] = schema.positive_number()
     if version >= (2, 55):
-        fields["description"] = schema.description
+        fields["description"] = _DESCRIPTION
     return fields
