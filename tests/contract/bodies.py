@@ -438,6 +438,7 @@ _PARAMETERS = (
     ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
     ("image", "/v2/stores/", "store_id", "file"),
     ("compute", "", "before", "2026-01-01 00:00:00"), ("compute", "", "snapshot_id", "s"),
+    ("compute", "", "domain", "d"), ("compute", "", "entry", "e"),
 )  # fmt: skip
 
 
