@@ -24,11 +24,14 @@ PUBLIC = {
     ("identity", "POST", "/v3/OS-OAUTH1/request_token"), ("identity", "POST", "/v3/OS-OAUTH1/access_token"),
     ("identity", "GET", "/v3/auth/tokens/OS-PKI/revoked"), ("identity", "GET", "/v3/OS-SIMPLE-CERT/ca"),
     ("identity", "GET", "/v3/OS-SIMPLE-CERT/certificates"), ("identity-admin", "GET", "/v2.0/extensions"),
-    ("identity-admin", "GET", "/v2.0/extensions/{alias}"), ("image", "GET", "/"), ("image", "GET", "/versions"),
+    ("identity-admin", "GET", "/v2.0/extensions/{alias}"),
     ("placement", "GET", "/"), ("network", "GET", "/"), ("network", "GET", "/v2.0"),
 } | {
+    ("image", method, path)  # Glance's neither
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") for path in ("/", "/versions")
+} | {
     ("compute", method, path)  # Nova's version documents don't look at the method
-    for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+    for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
     for path in ("/", "/v2", "/v2.1", CHOICES)
 }  # fmt: skip
 # Answered to everybody with a token, whatever their roles, because it is about nobody: what this cloud can do.

@@ -56,7 +56,7 @@ class ComputeDialect(Dialect):
     empty_is_null = True
     token_first = True
     knows_methods = False
-    answers_head = False
+    only_routes = True
     internal = (
         "Unexpected API Error. Please report this to the operator of this cloud, with the request id of this answer."
     )

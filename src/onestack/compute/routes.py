@@ -31,7 +31,7 @@ from onestack.core.routes import Route
 
 _V = "os_compute_api:"
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 VERSIONS = [
     *(Route(method, "/", versions.index, public=True) for method in _METHODS),

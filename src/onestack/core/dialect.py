@@ -40,8 +40,8 @@ class Dialect:
     empty_is_null = False  # an empty body is read as null where any JSON will do
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
     big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them
-    answers_head = True  # HEAD is GET without its body; otherwise only where no token is asked for
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
+    only_routes = False  # a path has the methods of the table alone: no HEAD where GET is, no OPTIONS in Allow
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."
 
@@ -90,8 +90,12 @@ class Dialect:
     def malformed(self) -> Fault:
         return BadRequest(MALFORMED)
 
+    def without_body(self) -> Fault:
+        """No body where an object is wanted."""
+        return self.not_object(None)
+
     def not_object(self, value: Any) -> Fault:
-        """A body that is JSON, or empty (None), and no object where one is wanted."""
+        """A body that is JSON and no object where one is wanted."""
         return self.malformed()
 
     def not_found(self, path: str) -> Fault:
@@ -102,7 +106,7 @@ class Dialect:
         """No such route at all."""
         return self.not_found(path)
 
-    def not_allowed(self) -> Fault:
+    def not_allowed(self, method: str) -> Fault:
         return Fault("The method is not allowed for the requested URL.", status=405)
 
 

@@ -241,11 +241,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
                 setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool, fixed))
         for method, routes in methods.items():
             setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
-        if (
-            "GET" in methods
-            and "HEAD" not in methods
-            and (service.dialect.answers_head or any(route.public for route in methods["GET"]))
-        ):
+        if "GET" in methods and "HEAD" not in methods and not service.dialect.only_routes:
             resource.on_head = _responder(service, methods["GET"], pool)
         app.add_route(path, resource)
 
@@ -259,8 +255,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
             return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
-            fault = service.dialect.not_allowed()
-            fault.headers.update(error.headers or {})
+            fault = await _not_allowed(service, pool, request, request_id, error)
         elif isinstance(error, falcon.HTTPError):
             fault = service.dialect.malformed()
         else:
@@ -281,6 +276,27 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         await app(scope, receive, send)
 
     return rewritten
+
+
+async def _not_allowed(
+    service: Service,
+    pool: ThreadPoolExecutor,
+    request: falcon.asgi.Request,
+    request_id: str,
+    error: falcon.HTTPMethodNotAllowed,
+) -> Fault:
+    """What is said of a method that a path doesn't have. Who has no token may not even be told that."""
+    dialect = service.dialect
+    if dialect.token_first:
+        req = Request(service, request, request_id, pool)
+        try:
+            await req.run(_authenticate, req)
+        except Fault as refused:
+            return refused
+    fault = dialect.not_allowed(request.method)
+    allowed = dict(error.headers or {}).get("Allow", "").split(", ")
+    fault.headers["Allow"] = ", ".join(one for one in allowed if one != "OPTIONS" or not dialect.only_routes)
+    return fault
 
 
 class _Resource:
@@ -473,7 +489,7 @@ def _check_authorized(req: Request, route: Route) -> None:
 
 def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
     if not raw and schema is dict:
-        raise dialect.not_object(None)
+        raise dialect.without_body()
     if not raw and schema is Any and dialect.empty_is_null:
         return None
     try:

@@ -102,7 +102,7 @@ class PlacementDialect(Dialect):
         if len(sent) > 1 and sent.endswith("/"):
             raise self.not_found(sent)
         if req.method == "HEAD":
-            raise self.not_allowed()
+            raise self.not_allowed(req.method)
         media = (request.content_type or "").split(";")[0].strip()
         if not media and request.content_length:
             raise BadRequest("content-type header required when content-length > 0")
@@ -129,5 +129,5 @@ class PlacementDialect(Dialect):
     def not_found(self, path: str) -> Fault:
         return NotFound("")
 
-    def not_allowed(self) -> Fault:
+    def not_allowed(self, method: str) -> Fault:
         return MethodNotAllowed("The method specified is not allowed for this resource.")
