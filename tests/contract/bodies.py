@@ -286,7 +286,10 @@ NETWORK: Bodies = {
     ("network", "PUT", f"{_R}/remove_router_interface"): [{"subnet_id": "$subnet_id"}, {"port_id": "$port_id"}],
     ("network", "PUT", f"{_R}/add_extraroutes"): [{"router": {"routes": _ROUTES}}],
     ("network", "PUT", f"{_R}/remove_extraroutes"): [{"router": {"routes": _ROUTES}}],
-    ("network", "PUT", "/v2.0/quotas/{project_id}"): [{"quota": {"network": 5, "port": -1, "floatingip": 0}}],
+    ("network", "POST", "/v2.0/quotas"): [{"quota": {"network": 5}}],
+    ("network", "PUT", "/v2.0/quotas/{project_id}"): [
+        {"quota": {"network": 5, "port": -1, "floatingip": 0, "force": True}}
+    ],
 }
 for _noun, _list in _OBJECTS.items():
     _plural = f"{_noun}s".replace("_", "-")
@@ -299,7 +302,8 @@ for _noun, _list in _OBJECTS.items():
         *({_noun: {key: value for key, value in _values.items() if key not in _fixed}} for _values in _list),
         {_noun: {"description": "x"}},
     ]
-    NETWORK[("network", "PUT", f"/v2.0/{_plural}/{{{_key}}}/tags")] = [{"tags": ["a", "b"]}]
+    for _method in ("POST", "PUT"):
+        NETWORK[("network", _method, f"/v2.0/{_plural}/{{{_key}}}/tags")] = [{"tags": ["a", "b"]}]
 
 _SERVER = {"name": "s", "flavorRef": "1", "imageRef": "$public_image_id"}
 _FULL_SERVER = _SERVER | {

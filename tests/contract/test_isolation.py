@@ -47,6 +47,8 @@ ABOUT_NOBODY = {
 # the rules get_network and so on let the caller see; compute's image routes ask Glance's rules.
 FILTERED = {
     ("image", "GET", "/v2/info/usage"), ("network", "GET", "/v2.0/agents"), ("identity", "GET", "/v2.0/tenants"),
+    ("network", "GET", "/v2.0/agents/{agent_id}"), ("network", "GET", "/v2.0/network-ip-availabilities"),
+    ("network", "GET", "/v2.0/network-ip-availabilities/{network_id}"),
     ("identity", "PATCH", "/v2.0/OS-KSCRUD/users/{user_id}"),
 } | {
     ("network", "GET", f"/v2.0/{plural}{rest}")

@@ -239,7 +239,20 @@ def address(value: Any) -> str:
             raise ValueError
         return str(ipaddress.ip_address(value))
     except ValueError:
+        plain = _without_zeros(value)
+        if plain is not None:
+            raise Reason(f"'{value}' is not an accepted IP address, '{plain}' is recommended") from None
         raise Reason(f"'{value}' is not a valid IP address") from None
+
+
+def _without_zeros(value: Any) -> str | None:
+    """010.0.0.1 as 10.0.0.1: nobody knows whether such numbers were meant to be octal."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]+(\.[0-9]+){3}", value):
+        return None
+    try:
+        return str(ipaddress.ip_address(".".join(str(int(part)) for part in value.split("."))))
+    except ValueError:
+        return None
 
 
 def network(value: Any) -> str:
@@ -252,14 +265,14 @@ def network(value: Any) -> str:
         raise Reason(f"'{value}' is not a valid IP subnet") from None
 
 
-def address_or_network(value: Any) -> str:
+def cidr(value: Any) -> str:
+    """The CIDR of a subnet; a lone address is a subnet of one."""
     try:
-        return str(address(value))
-    except Reason:
-        try:
-            return str(network(value))
-        except Reason:
-            raise Reason(f"'{value}' is neither a valid IP address, nor is it a valid IP subnet") from None
+        if not isinstance(value, str) or "%" in value:
+            raise ValueError
+        return str(ipaddress.ip_interface(value.strip()).network)
+    except ValueError:
+        raise errors.invalid_input(f"{value} is not in a CIDR format") from None
 
 
 _MAC = re.compile(
@@ -316,6 +329,8 @@ def _strict_network(value: Any) -> str:
         raise Reason(f"'{value}' is not a valid CIDR") from None
     if ipaddress.ip_interface(value).ip != ipaddress.ip_network(found).network_address:
         raise Reason(f"'{value}' is not a valid CIDR")
+    if ipaddress.ip_network(found).is_loopback:
+        raise Reason(f"'{value}' is not a routable CIDR")
     return found
 
 
@@ -336,9 +351,9 @@ def host_routes(value: Any) -> list[dict[str, str]]:
 
 
 def pools(value: Any) -> Any:
-    """Allocation pools: `[{"start": address, "end": address}]`. Without any the subnet gets its usual ones."""
-    if value is None or value in ("", {}, []):
-        return UNSET
+    """Allocation pools: `[{"start": address, "end": address}]`."""
+    if value is None or value in ("", {}):
+        return []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise errors.invalid_input("Invalid data format for allocation pools")
     for item in value:
@@ -352,15 +367,15 @@ def fixed_ips(value: Any) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     seen: set[str] = set()
     for item in value:
-        if not isinstance(item, dict) or not set(item) <= {"subnet_id", "ip_address"}:
+        if not isinstance(item, dict):
             raise Reason(f"Invalid data format for fixed IP: '{item}'")
         one: dict[str, str] = {}
-        if item.get("ip_address") is not None:
+        if "ip_address" in item:
             one["ip_address"] = address(item["ip_address"])
             if one["ip_address"] in seen:
                 raise Reason(f"Duplicate IP address '{item['ip_address']}'")
             seen.add(one["ip_address"])
-        if item.get("subnet_id") is not None:
+        if "subnet_id" in item:
             one["subnet_id"] = uuid(item["subnet_id"])
         found.append(one)
     return found
@@ -377,14 +392,10 @@ def address_pairs(value: Any) -> list[dict[str, str]]:
     for item in value:
         if not isinstance(item, dict):
             raise Reason(f"'{item}' is not a dictionary")
-        extra = set(item) - {"mac_address", "ip_address"}
-        if extra:
-            raise Reason(f"Unrecognized attribute(s) '{', '.join(sorted(extra))}'")
-        if "ip_address" not in item:
-            raise errors.bad("AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address")
-        pair = {"ip_address": _as_written(item["ip_address"])}
-        if item.get("mac_address") is not None:
-            pair["mac_address"] = mac(item["mac_address"])
+        try:
+            pair = _pair(item)
+        except Reason as reason:
+            raise errors.bad_request(str(reason)) from None
         if pair in found:
             raise errors.bad(
                 "DuplicateAddressPairInRequest",
@@ -395,10 +406,19 @@ def address_pairs(value: Any) -> list[dict[str, str]]:
     return found
 
 
-def _as_written(value: Any) -> str:
-    """An address or CIDR, checked; kept with its host bits, as Neutron shows it."""
-    address_or_network(value)
-    return str(value).lower()
+def _pair(item: dict[str, Any]) -> dict[str, str]:
+    """One allowed address pair; its address is kept with its host bits."""
+    pair: dict[str, str] = {}
+    if "mac_address" in item:
+        pair["mac_address"] = mac(item["mac_address"])
+    if "ip_address" not in item:
+        raise errors.bad("AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address")
+    extra = set(item) - {"mac_address", "ip_address"}
+    if extra:
+        raise Reason(f"Unrecognized attribute(s) '{', '.join(sorted(extra))}'")
+    (network if "/" in str(item["ip_address"]) else address)(item["ip_address"])
+    pair["ip_address"] = str(item["ip_address"]).lower()
+    return pair
 
 
 _LABEL = re.compile(r"[a-z0-9-]{1,63}")

@@ -24,6 +24,10 @@ class NeutronDialect(Dialect):
         message = fault.message
         if fault.kind == "PolicyNotAuthorized" and "rule" in fault.extra:
             message = f"rule:{fault.extra['rule']} is disallowed by policy"
+        if fault.status == 405:
+            message = (
+                "The server could not comply with the request since it is either malformed or otherwise incorrect."
+            )
         kind = fault.kind or _KINDS.get(fault.status, "HTTPInternalServerError")
         return {"NeutronError": {"type": kind, "message": message, "detail": ""}}
 

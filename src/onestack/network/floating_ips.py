@@ -47,7 +47,7 @@ def create(session: Session, cloud: Cloud, ctx: Context, project_id: str, values
     identifier = cloud.ids.uuid()
     port = _address_port(session, cloud, network, subnets, values, identifier)
     given = addresses.of_port(session, port.id)
-    columns = objects.stamp(cloud, project_id)
+    columns = objects.stamp(cloud, project_id, revision_number=0)
     columns["id"] = identifier
     floating = FloatingIp(
         **columns, floating_network_id=network.id, floating_ip_address=given[0][1], floating_port_id=port.id,
@@ -102,7 +102,7 @@ def update(session: Session, cloud: Cloud, ctx: Context, floating: FloatingIp, v
             _associate(session, ctx, floating, values["port_id"], values.get("fixed_ip_address"))
     if values.get("description", UNSET) is not UNSET:
         floating.description = values["description"]
-    objects.touch(cloud, floating)
+    objects.touch_if_changed(session, cloud, floating, "port_id" in values)
     session.flush()
     dirty.note(session, cloud, "floating_ip", [floating.id])
 

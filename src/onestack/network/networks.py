@@ -26,7 +26,7 @@ from onestack.network.attributes import (
 from onestack.network.models import FloatingIp, Network, Port, Router, Subnet
 
 GENEVE_OVERHEAD = 58  # bytes of outer headers: what a tenant network's MTU is smaller by
-_MAX_VNI = (1 << 24) - 1
+_MAX_VNI = 16_711_680  # the highest that OVN gives
 
 ATTRIBUTES = standard(
     name=Attr(name_text, default=""),
@@ -57,7 +57,7 @@ def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, An
     objects.take_quota(session, project_id, {"network": 1})
     kind, physical, segment = _segment(session, values)
     mtu = _mtu(cloud, kind, values["mtu"])
-    if values["is_default"]:
+    if values["is_default"] and values["router:external"]:
         _only_default(session, None)
     network = Network(
         **objects.stamp(cloud, project_id), name=values["name"], description=values["description"],
@@ -86,7 +86,9 @@ def _segment(session: Session, values: dict[str, Any]) -> tuple[str, str | None,
             raise errors.invalid_input("provider:physical_network specified for geneve network")
         if segment is None:
             return kind, None, _free_vni(session)
-        if not 0 <= segment <= _MAX_VNI or _taken(session, kind, None, segment):
+        if segment > _MAX_VNI:
+            raise errors.invalid_input(f"Segmentation ID should be lower or equal to {_MAX_VNI}")
+        if segment < 0 or _taken(session, kind, None, segment):
             raise errors.conflict("TunnelIdInUse", f"Unable to create the network. The tunnel ID {segment} is in use.")
         return kind, None, segment
     if kind == "flat":
@@ -167,18 +169,18 @@ def update(session: Session, cloud: Cloud, network: Network, values: dict[str, A
     """Change a network. Raises InvalidSharedSetting, ExternalNetworkInUse, InvalidInput."""
     _refuse_other_segment(network, values)
     if "mtu" in values:
-        values["mtu"] = _mtu(cloud, network.network_type, values["mtu"])
         check_mtu(network.id, values["mtu"], [subnet.ip_version for subnet in objects.subnets_of(session, network.id)])
+        values["mtu"] = _mtu(cloud, network.network_type, values["mtu"])
     if values.get("shared") is False and network.shared:
         _refuse_unsharing(session, network)
     if values.get("router:external") is False and network.external:
         _refuse_internal(session, network)
-    if values.get("is_default"):
+    if values.get("is_default") and values.get("router:external", network.external):
         _only_default(session, network.id)
     before = (network.mtu, network.dns_domain)
     for name, value in values.items():
         setattr(network, "external" if name == "router:external" else name, value)
-    objects.touch(cloud, network)
+    objects.touch_if_changed(session, cloud, network)
     session.flush()
     changed(session, cloud, network.id, mtu=before[0] != network.mtu, dns=before[1] != network.dns_domain)
 
@@ -189,10 +191,14 @@ def _refuse_other_segment(network: Network, values: dict[str, Any]) -> None:
         "provider:network_type": network.network_type, "provider:physical_network": network.physical_network,
         "provider:segmentation_id": network.segmentation_id,
     }  # fmt: skip
-    given = {name: values.pop(name) for name in held if name in values}
-    if any(value != held[name] for name, value in given.items()):
-        raise errors.invalid_input("Plugin does not support updating the following provider network attributes: "
-                                   f"{', '.join(given)}")  # fmt: skip
+    other = {name for name in held if name in values and values.pop(name) != held[name]}
+    if other == {"provider:segmentation_id"}:
+        raise errors.invalid_input("Only VLAN type networks can be updated.")
+    if other:
+        raise errors.invalid_input(
+            "Plugin does not support updating the following provider network attributes: provider:network_type, "
+            "provider:physical_network"
+        )
 
 
 def changed(session: Session, cloud: Cloud, network_id: str, *, mtu: bool = False, dns: bool = False) -> None:
@@ -243,8 +249,9 @@ def delete(session: Session, cloud: Cloud, network: Network) -> None:
     for floating in session.scalars(idle).all():
         floating_ips.delete(session, cloud, floating)
     rows = session.execute(sa.select(Port.id, Port.device_owner).where(Port.network_id == network.id)).all()
-    if any(row.device_owner not in ports.OWN_OWNERS for row in rows):
-        raise errors.network_in_use(network.id)
+    others = [row.id for row in rows if row.device_owner not in ports.OWN_OWNERS]
+    if others:
+        raise errors.network_in_use(network.id, others)
     ports.remove(session, cloud, [row.id for row in rows])
     subnets = list(session.scalars(sa.select(Subnet.id).where(Subnet.network_id == network.id)))
     session.execute(sa.delete(Subnet).where(Subnet.id.in_(subnets)))

@@ -48,6 +48,7 @@ ATTRIBUTES = standard(
     dns_assignment=Attr(post=False, put=False),
     extra_dhcp_opts=Attr(lambda value: _no_options(value), default=None),
     port_security_enabled=Attr(boolean, ruled=True),
+    tags=Attr(lambda value: attributes.different(value, text(255)), put=False, default=list),
     security_groups=Attr(lambda value: attributes.uuids([] if value is None else value)),
 )
 
@@ -145,13 +146,15 @@ def create(
     pairs = values["allowed_address_pairs"] or []
     if pairs and not secured:
         raise _pairs_conflict()
-    return insert(
+    port = insert(
         session, cloud, network, project_id=project_id, mac=mac, given=given, groups=groups, name=values["name"],
         description=values["description"], admin_state_up=values["admin_state_up"], device_id=values["device_id"],
         device_owner=device_owner, port_security_enabled=secured, dns_name=values["dns_name"],
         allowed_address_pairs=pairs, host=_host(values), vnic_type=values["binding:vnic_type"],
         profile=values["binding:profile"] or {}, **columns,
     )  # fmt: skip
+    objects.add_tags(session, port.id, values["tags"])
+    return port
 
 
 def _groups(
@@ -222,6 +225,7 @@ def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dic
         values["binding:host_id"] = _host(values)
     secured = values.get("port_security_enabled", port.port_security_enabled)
     groups = values.get("security_groups")
+    changed_too = False
     if groups is not None:
         if groups and not secured:
             raise errors.bad(
@@ -230,6 +234,7 @@ def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dic
             )
         held = set(groups_of(session, port.id))
         security_groups.require(session, ctx, [group for group in groups if group not in held])
+        changed_too = set(groups) != held
         set_groups(session, port.id, groups)
     elif not secured and port.port_security_enabled and groups_of(session, port.id):
         raise errors.conflict(
@@ -240,14 +245,14 @@ def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dic
     if values.get("allowed_address_pairs", port.allowed_address_pairs) and not secured:
         raise _pairs_conflict()
     if "fixed_ips" in values:
-        _readdress(session, cloud, port, values["fixed_ips"])
+        changed_too |= _readdress(session, cloud, port, values["fixed_ips"])
     dirty.note_hosts(session, cloud, [port.host])
     for name, column in _COLUMNS.items():
         if name in values:
             setattr(port, column, values[name])
     if not port.host and not port.device_owner.startswith("network:"):
         port.status = "DOWN"
-    objects.touch(cloud, port)
+    objects.touch_if_changed(session, cloud, port, changed_too)
     session.flush()
     changed(session, cloud, port)
 
@@ -266,7 +271,8 @@ def _check_mac(session: Session, port: Port, values: dict[str, Any]) -> None:
         raise _mac_conflict(port.network_id, mac)
 
 
-def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str, str]]) -> None:
+def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str, str]]) -> bool:
+    """Give a port the addresses wished for; whether that changed anything."""
     if not wishes and addresses.is_router_owner(port.device_owner):
         raise errors.conflict(
             "ServicePortInUse",
@@ -280,6 +286,7 @@ def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str
     ).all()
     _loosen(session, cloud, floating)
     addresses.replace(session, port.id, port.network_id, given)
+    return given != held
 
 
 def _loosen(session: Session, cloud: Cloud, floating: Sequence[FloatingIp]) -> None:

@@ -140,7 +140,9 @@ def _insert(
         if default:
             wanted.append({"direction": "ingress", "remote_group_id": group.id})
         for columns in wanted:
-            rule = objects.stamp(cloud, project_id, security_group_id=group.id, ethertype=ethertype, **columns)
+            rule = objects.stamp(
+                cloud, project_id, security_group_id=group.id, ethertype=ethertype, revision_number=0, **columns
+            )
             session.add(SecurityGroupRule(**rule))
     session.flush()
     dirty.note(session, cloud, "security_group", [group.id])
@@ -149,7 +151,8 @@ def _insert(
 
 def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, Any]) -> SecurityGroup:
     ensure_default(session, cloud, project_id)
-    objects.take_quota(session, project_id, {"security_group": 1, "security_group_rule": 2})
+    objects.take_quota(session, project_id, {"security_group": 1})
+    objects.take_quota(session, project_id, {"security_group_rule": 2})
     return _insert(session, cloud, project_id, name=values["name"], description=values["description"], default=False)
 
 
@@ -158,7 +161,7 @@ def update(session: Session, cloud: Cloud, group: SecurityGroup, values: dict[st
         raise errors.conflict("SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
     for name, value in values.items():
         setattr(group, name, value)
-    objects.touch(cloud, group)
+    objects.touch_if_changed(session, cloud, group)
     session.flush()
     dirty.note(session, cloud, "security_group", [group.id])
 
@@ -207,10 +210,11 @@ def require(session: Session, ctx: Context, ids: Iterable[str]) -> None:
 
 
 def create_rule(
-    session: Session, cloud: Cloud, ctx: Context, group: SecurityGroup, values: dict[str, Any]
+    session: Session, cloud: Cloud, ctx: Context, group: SecurityGroup, project_id: str, values: dict[str, Any]
 ) -> SecurityGroupRule:
-    """A new rule. Raises SecurityGroupRuleExists, OverQuota, and what is wrong with a protocol or a range."""
-    objects.take_quota(session, group.project_id, {"security_group_rule": 1})
+    """A new rule, which an admin may put into anybody's group. Raises SecurityGroupRuleExists, OverQuota, and what is
+    wrong with a protocol or a range."""
+    objects.take_quota(session, project_id, {"security_group_rule": 1})
     if values["remote_address_group_id"] is not None:
         wanted = values["remote_address_group_id"]
         raise errors.NotFound(f"Address group {wanted} could not be found.", kind="AddressGroupNotFound")
@@ -232,7 +236,10 @@ def create_rule(
         raise errors.conflict("SecurityGroupRuleExists", f"Security group rule already exists. Rule id is {same}.")
     description = values["description"] if values["description"] is not UNSET else ""
     rule = SecurityGroupRule(
-        **objects.stamp(cloud, group.project_id), security_group_id=group.id, description=description, **columns
+        **objects.stamp(cloud, project_id, revision_number=0),
+        security_group_id=group.id,
+        description=description,
+        **columns,
     )
     session.add(rule)
     objects.touch(cloud, group)

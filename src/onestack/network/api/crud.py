@@ -28,14 +28,14 @@ def show(req: Request, resource: str, identifier: str) -> dict[str, Any]:
         return {resource: listing.one(req, session, resource, identifier)}
 
 
-def create(req: Request, resource: str, known: Attributes, make: Make) -> dict[str, Any]:
+def create(req: Request, resource: str, known: Attributes, make: Make, *, bulk: bool = True) -> dict[str, Any]:
     """POST of one object or of several (`{"ports": [...]}`), all or nothing.
 
-    `make(session, project_id, values, given)` authorizes and creates one, and returns its row; `given` are those of the
-    values that the caller has given.
+    `bulk`: whether several are taken. `make(session, project_id, values, given)` authorizes and creates one, and
+    returns its row; `given` are those of the values that the caller has given.
     """
     collection = listing.COLLECTIONS[resource]
-    bodies, bulk = _bodies(req.body, resource, collection)
+    bodies, several = _bodies(req.body, resource, collection, bulk)
     parsed = []
     for body in bodies:
         sent = attributes.with_owner(req.ctx, body)
@@ -47,7 +47,7 @@ def create(req: Request, resource: str, known: Attributes, make: Make) -> dict[s
         ]
         session.flush()
         rendered = rendered_rows(req, session, resource, rows)
-    return {collection: rendered} if bulk else {resource: rendered[0]}
+    return {collection: rendered} if several else {resource: rendered[0]}
 
 
 def rendered_rows(req: Request, session: Session, resource: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
@@ -56,19 +56,27 @@ def rendered_rows(req: Request, session: Session, resource: str, rows: Sequence[
     return rendered if len(rendered) == len(rows) else views.RENDER[resource](session, req.cloud, rows)
 
 
-def _bodies(body: Any, resource: str, collection: str) -> tuple[list[dict[str, Any]], bool]:
-    if collection in body:
-        items = body[collection]
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise errors.bad_request("Body contains invalid data")
-        if not items:
-            raise errors.bad_request("Resources required")
-        # Each may be wrapped once more, as in {"networks": [{"network": {...}}]}.
-        return [item[resource] if isinstance(item.get(resource), dict) else item for item in items], True
-    return [body_of(body, resource)], False
+def _bodies(body: Any, resource: str, collection: str, bulk: bool) -> tuple[list[dict[str, Any]], bool]:
+    if collection not in body:
+        return [body_of(body, resource)], False
+    if not bulk:
+        raise errors.bad_request("Bulk operation not supported")
+    items = body[collection]
+    if not items:
+        raise errors.bad_request("Resources required")
+    if not isinstance(items, list) or not all(isinstance(item, dict | list | str) for item in items):
+        raise errors.bad_request("Body contains invalid data")
+    # Each may be wrapped once more, as in {"networks": [{"network": {...}}]}.
+    return [body_of(item if resource in item else {resource: item}, resource) for item in items], True
+
+
+# Neutron has another front for these than for what plugins bring.
+_CORE = ("network", "subnet", "port")
 
 
 def body_of(body: Any, resource: str) -> dict[str, Any]:
+    if not body and resource not in _CORE:
+        raise errors.bad_request("Resource body required")
     found = body.get(resource)
     if found is None:
         raise errors.bad_request(f"Unable to find '{resource}' in request body")

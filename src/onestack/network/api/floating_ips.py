@@ -27,7 +27,7 @@ def create(req: Request) -> dict[str, Any]:
         crud.authorize(req, "create", NAME, floating_ips.ATTRIBUTES, given, target)
         return floating_ips.create(session, req.cloud, req.ctx, project, values)
 
-    return crud.create(req, NAME, floating_ips.ATTRIBUTES, make)
+    return crud.create(req, NAME, floating_ips.ATTRIBUTES, make, bulk=False)
 
 
 def update(req: Request, floatingip_id: str) -> dict[str, Any]:

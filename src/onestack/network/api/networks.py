@@ -27,7 +27,10 @@ def create(req: Request) -> dict[str, Any]:
         crud.authorize(req, "create", NAME, networks.ATTRIBUTES, given, target)
         return networks.create(session, req.cloud, project, values)
 
-    return crud.create(req, NAME, networks.ATTRIBUTES, make)
+    made = crud.create(req, NAME, networks.ATTRIBUTES, make)
+    for network in made["networks"] if "networks" in made else [made[NAME]]:
+        network.setdefault("is_default", False)  # said of every new network, and later of external ones alone
+    return made
 
 
 def update(req: Request, network_id: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def create_rule(req: Request) -> dict[str, Any]:
     def make(session: Session, project: str, values: dict[str, Any], _given: dict[str, Any]) -> Any:
         group = objects.get(session, NAME, values["security_group_id"])
         req.authorize({"project_id": project, "tenant_id": project, "security_group:project_id": group.project_id})
-        return security_groups.create_rule(session, req.cloud, req.ctx, group, values)
+        return security_groups.create_rule(session, req.cloud, req.ctx, group, project, values)
 
     return crud.create(req, RULE, security_groups.RULE_ATTRIBUTES, make)
 
