@@ -377,6 +377,7 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ("PUT", "/os-quota-sets/{project_id}"): [{"quota_set": {"cores": 5, "instances": -1, "ram": 9, "force": True}}],
     ("PUT", "/os-quota-class-sets/{class_id}"): [{"quota_class_set": {"cores": 5, "instances": -1}}],
     ("PUT", "/os-services/{service}"): [
+        {"host": HOST, "binary": "nova-compute"},
         {"host": HOST, "binary": "nova-compute", "disabled_reason": "r", "forced_down": True},
         {"status": "disabled", "disabled_reason": "r"}, {"forced_down": True},
     ],
@@ -390,6 +391,9 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ("POST", "/os-server-groups"): [
         {"server_group": {"name": "g", "policies": ["affinity"]}},
         {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}},
+    ],
+    ("POST", "/os-assisted-volume-snapshots"): [
+        {"snapshot": {"volume_id": "v", "create_info": {"snapshot_id": "s", "type": "qcow2", "new_file": "f"}}},
     ],
     ("POST", "/os-server-external-events"): [
         {"events": [{"name": "network-changed", "server_uuid": "$server_id", "tag": "$nic_id", "status": "completed"}]},
@@ -437,7 +441,8 @@ _PARAMETERS = (
     ("compute", "", "group_id", "$security_group_id"), ("compute", "", "token", "$console_token"),
     ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
     ("image", "/v2/stores/", "store_id", "file"),
-    ("compute", "", "before", "2026-01-01 00:00:00"),
+    ("compute", "", "before", "2026-01-01 00:00:00"), ("compute", "", "snapshot_id", "s"),
+    ("compute", "", "domain", "d"), ("compute", "", "entry", "e"),
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onestack.core.context import Context
+from onestack.core.words import truth
 from onestack.network import errors
 
 _INT64 = 1 << 63
@@ -159,12 +160,10 @@ def name_text(value: Any) -> str:
 def boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
-    word = str(value).strip().lower()
-    if word in ("1", "t", "true", "on", "y", "yes"):
-        return True
-    if word in ("0", "f", "false", "off", "n", "no"):
-        return False
-    raise errors.invalid_input(f"'{value}' cannot be converted to boolean")
+    found = truth(str(value))
+    if found is None:
+        raise errors.invalid_input(f"'{value}' cannot be converted to boolean")
+    return found
 
 
 def integer(value: Any) -> int:

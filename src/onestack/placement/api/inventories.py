@@ -134,7 +134,7 @@ def delete_all(req: Request, uuid: str) -> None:
 
 def not_yet(req: Request, uuid: str) -> None:
     """DELETE of all of them before 1.5."""
-    raise req.service.dialect.not_allowed()
+    raise req.service.dialect.not_allowed(req.method)
 
 
 def delete(req: Request, uuid: str, resource_class: str) -> None:
