@@ -384,8 +384,11 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ],
     ("POST", f"{_A}/images"): [{"cache": [{"id": "$public_image_id"}]}],
     ("POST", "/os-server-groups"): [
-        {"server_group": {"name": "g", "policies": ["affinity"]}},
         {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}},
+        {"server_group": {"name": "g", "policies": ["affinity"]}},
+    ],
+    ("POST", "/os-assisted-volume-snapshots"): [
+        {"snapshot": {"volume_id": "v", "create_info": {"snapshot_id": "s", "type": "qcow2", "new_file": "f"}}},
     ],
     ("POST", "/os-server-external-events"): [
         {"events": [{"name": "network-changed", "server_uuid": "$server_id", "tag": "$nic_id", "status": "completed"}]},
@@ -403,6 +406,12 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
 COMPUTE: Bodies = {
     ("compute", method, prefix + path): found
     for (method, path), found in _COMPUTE.items()
+    for prefix in ("/v2", "/v2.1")
+}
+
+# Of routes that took another body before a microversion.
+OLDER: Bodies = {
+    ("compute", "PUT", f"{prefix}/os-services/{{service}}"): [{"host": HOST, "binary": "nova-compute"}]
     for prefix in ("/v2", "/v2.1")
 }
 
@@ -431,7 +440,8 @@ _PARAMETERS = (
     ("compute", "", "hostname", HOST), ("compute", "", "host", HOST),
     ("compute", "/os-server-groups", "group_id", "$group_id_of_servers"),
     ("compute", "", "group_id", "$security_group_id"), ("compute", "", "token", "$console_token"),
-    ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
+    ("compute", "", "address", "10.0.0.9"), ("compute", "", "domain", "x"), ("compute", "", "entry", "x"),
+    ("compute", "", "snapshot_id", "$server_id"), ("image", "/file", "image_id", "$image_id"),
     ("image", "/v2/stores/", "store_id", "file"),
     ("compute", "", "before", "2026-01-01 00:00:00"),
 )  # fmt: skip
@@ -463,4 +473,6 @@ def path_of(service: str, route: Route, ids: dict[str, str]) -> str:
 
 def bodies_of(service: str, route: Route) -> list[Any]:
     """Bodies that are good for a route, the last of them plain; empty when it takes none."""
-    return BODIES.get((service_of(service), route.method, route.path), [])
+    key = (service_of(service), route.method, route.path)
+    older = route.until is not None or route.path.startswith("/v2/")
+    return OLDER.get(key, BODIES.get(key, [])) if older else BODIES.get(key, [])

@@ -136,7 +136,7 @@ def test_without_a_valid_token(world, service, route):
 
 
 OF_THE_CALLER = [
-    (service, route) for service, route in ROUTES if route.policy is not None and route.target == "caller"
+    (service, route) for service, route in ROUTES if route.policy is not None and route.target != "object"
 ]  # fmt: skip
 
 

@@ -61,12 +61,12 @@ _SPECS, _SPEC = f"{_FLAVOR}/os-extra_specs", f"{_FLAVOR}/os-extra_specs/{{key}}"
 
 def _asked(method: str, path: str, handler: Any, rule: str, query: Query) -> Route:
     """A route whose query is looked at before its rule."""
-    return Route(method, path, query.before(handler, authorize=True), _V + rule, target="object")
+    return Route(method, path, query.before(handler, authorize=True), _V + rule, target="asked")
 
 
 def _given(method: str, path: str, handler: Any, rule: str, body: Any = dict, **more: Any) -> Route:
     """A route whose handler looks at the body, then checks the rule."""
-    return Route(method, path, handler, _V + rule, body, target="object", **more)
+    return Route(method, path, handler, _V + rule, body, target="asked", **more)
 
 
 FLAVORS = [
@@ -98,7 +98,7 @@ def _of_user(method: str, path: str, handler: Any, rule: str, query: Query) -> R
 
 KEYPAIRS = [
     _of_user("GET", "/os-keypairs", keypairs.index, "index", _KEYPAIRS),
-    _given("POST", "/os-keypairs", keypairs.create, "os-keypairs:create"),
+    Route("POST", "/os-keypairs", keypairs.create, f"{_V}os-keypairs:create", dict, target="object"),
     _of_user("GET", "/os-keypairs/{name}", keypairs.show, "show", _KEYPAIR),
     _of_user("DELETE", "/os-keypairs/{name}", keypairs.delete, "delete", _KEYPAIR),
 ]

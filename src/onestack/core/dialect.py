@@ -38,6 +38,7 @@ class Dialect:
     empty_type = ""  # the content type of an empty answer; old clients of most services try to parse what is JSON
     empty_is_null = False  # an empty body is read as null where any JSON will do
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
+    versions_everywhere = False  # where `token_first`: also a path that leads nowhere has a version
     answers_head = True  # HEAD is GET without its body; otherwise only where no token is asked for
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     unauthenticated = "The request you have made requires authentication."
@@ -104,7 +105,7 @@ class Dialect:
         """No such route at all."""
         return self.not_found(path)
 
-    def not_allowed(self) -> Fault:
+    def not_allowed(self, method: str) -> Fault:
         return Fault("The method is not allowed for the requested URL.", status=405)
 
 

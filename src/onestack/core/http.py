@@ -260,8 +260,10 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
             return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
-            fault = service.dialect.not_allowed()
+            fault = service.dialect.not_allowed(request.method)
             fault.headers.update(error.headers or {})
+            if service.dialect.token_first:
+                return await _serve(service, None, pool, request, response, {}, fault)
         elif isinstance(error, falcon.HTTPError):
             fault = service.dialect.malformed()
         else:
@@ -324,11 +326,13 @@ async def _serve(
     request: falcon.asgi.Request,
     response: falcon.asgi.Response,
     params: dict[str, Any],
+    refusal: Fault | None = None,
 ) -> None:
+    """`refusal`: what a request for no route is told, when that isn't that the path leads nowhere."""
     started = time.perf_counter()
     req = Request(service, request, _request_id(service), pool)
     try:
-        route = req.route = await _route(service, routes, req)
+        route = req.route = await _route(service, routes, req, refusal)
         if route.stream:
             await req.run(_enter, req, route)
             _storable(req, params)
@@ -350,22 +354,22 @@ def _request_id(service: Service) -> str:
     return "req-" + service.cloud.ids.uuid()
 
 
-async def _route(service: Service, routes: list[Route] | None, req: Request) -> Route:
+async def _route(service: Service, routes: list[Route] | None, req: Request, refusal: Fault | None) -> Route:
     try:
-        return _choose(service, routes, req)
+        return _choose(service, routes, req, refusal)
     except Fault:
         if service.dialect.token_first and not any(route.public for route in routes or ()):
             await req.run(_authenticate, req)
         raise
 
 
-def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route:
+def _choose(service: Service, routes: list[Route] | None, req: Request, refusal: Fault | None) -> Route:
     dialect, path = service.dialect, req.falcon.path
-    if routes is None and dialect.token_first:
+    if routes is None and dialect.token_first and not dialect.versions_everywhere:
         raise dialect.nowhere(path)
     req.version = dialect.version_at(path, req.falcon.headers)
     if routes is None:
-        raise dialect.nowhere(path)
+        raise refusal or dialect.nowhere(path)
     for route in routes:
         if route.serves(req.version):
             return route
@@ -468,7 +472,7 @@ def _storable(req: Request, params: dict[str, Any]) -> None:
 
 
 def _check_authorized(req: Request, route: Route) -> None:
-    if route.policy is not None and route.target == "object" and not req._authorized:
+    if route.policy is not None and route.target != "caller" and not req._authorized:
         raise Forbidden("No policy rule was checked for this request, so it is denied.")
 
 

@@ -52,6 +52,7 @@ def concurrent(message: str) -> Conflict:
 
 class PlacementDialect(Dialect):
     token_first = True
+    versions_everywhere = True
 
     def error(self, fault: Fault) -> dict[str, Any]:
         message = fault.message
@@ -102,7 +103,7 @@ class PlacementDialect(Dialect):
         if len(sent) > 1 and sent.endswith("/"):
             raise self.not_found(sent)
         if req.method == "HEAD":
-            raise self.not_allowed()
+            raise self.not_allowed("HEAD")
         media = (request.content_type or "").split(";")[0].strip()
         if not media and request.content_length:
             raise BadRequest("content-type header required when content-length > 0")
@@ -129,5 +130,8 @@ class PlacementDialect(Dialect):
     def not_found(self, path: str) -> Fault:
         return NotFound("")
 
-    def not_allowed(self) -> Fault:
-        return MethodNotAllowed("The method specified is not allowed for this resource.")
+    def not_allowed(self, method: str) -> Fault:
+        return MethodNotAllowed(
+            f"The method {method} is not allowed for this resource. \n\n "
+            "The method specified is not allowed for this resource."
+        )

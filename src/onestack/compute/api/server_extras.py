@@ -13,8 +13,8 @@ from onestack.core.dialect import Version
 from onestack.core.http import Request, Response
 
 _EVENTS: tuple[tuple[Version, str], ...] = (
-    ((2, 1), "network-changed"), ((2, 1), "network-vif-plugged"), ((2, 1), "network-vif-unplugged"),
-    ((2, 1), "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
+    ((2, 0), "network-changed"), ((2, 0), "network-vif-plugged"), ((2, 0), "network-vif-unplugged"),
+    ((2, 0), "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
     ((2, 82), "accelerator-request-bound"), ((2, 93), "volume-reimaged"),
 )  # fmt: skip
 # What they say is in their tag.
