@@ -286,7 +286,10 @@ NETWORK: Bodies = {
     ("network", "PUT", f"{_R}/remove_router_interface"): [{"subnet_id": "$subnet_id"}, {"port_id": "$port_id"}],
     ("network", "PUT", f"{_R}/add_extraroutes"): [{"router": {"routes": _ROUTES}}],
     ("network", "PUT", f"{_R}/remove_extraroutes"): [{"router": {"routes": _ROUTES}}],
-    ("network", "PUT", "/v2.0/quotas/{project_id}"): [{"quota": {"network": 5, "port": -1, "floatingip": 0}}],
+    ("network", "POST", "/v2.0/quotas"): [{"quota": {"network": 5}}],
+    ("network", "PUT", "/v2.0/quotas/{project_id}"): [
+        {"quota": {"network": 5, "port": -1, "floatingip": 0, "force": True}}
+    ],
 }
 for _noun, _list in _OBJECTS.items():
     _plural = f"{_noun}s".replace("_", "-")
@@ -299,7 +302,8 @@ for _noun, _list in _OBJECTS.items():
         *({_noun: {key: value for key, value in _values.items() if key not in _fixed}} for _values in _list),
         {_noun: {"description": "x"}},
     ]
-    NETWORK[("network", "PUT", f"/v2.0/{_plural}/{{{_key}}}/tags")] = [{"tags": ["a", "b"]}]
+    for _method in ("POST", "PUT"):
+        NETWORK[("network", _method, f"/v2.0/{_plural}/{{{_key}}}/tags")] = [{"tags": ["a", "b"]}]
 
 _SERVER = {"name": "s", "flavorRef": "1", "imageRef": "$public_image_id"}
 _FULL_SERVER = _SERVER | {
@@ -373,6 +377,7 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ("PUT", "/os-quota-sets/{project_id}"): [{"quota_set": {"cores": 5, "instances": -1, "ram": 9, "force": True}}],
     ("PUT", "/os-quota-class-sets/{class_id}"): [{"quota_class_set": {"cores": 5, "instances": -1}}],
     ("PUT", "/os-services/{service}"): [
+        {"host": HOST, "binary": "nova-compute"},
         {"host": HOST, "binary": "nova-compute", "disabled_reason": "r", "forced_down": True},
         {"status": "disabled", "disabled_reason": "r"}, {"forced_down": True},
     ],
@@ -384,8 +389,8 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ],
     ("POST", f"{_A}/images"): [{"cache": [{"id": "$public_image_id"}]}],
     ("POST", "/os-server-groups"): [
-        {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}},
         {"server_group": {"name": "g", "policies": ["affinity"]}},
+        {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}},
     ],
     ("POST", "/os-assisted-volume-snapshots"): [
         {"snapshot": {"volume_id": "v", "create_info": {"snapshot_id": "s", "type": "qcow2", "new_file": "f"}}},
@@ -406,12 +411,6 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
 COMPUTE: Bodies = {
     ("compute", method, prefix + path): found
     for (method, path), found in _COMPUTE.items()
-    for prefix in ("/v2", "/v2.1")
-}
-
-# Of routes that took another body before a microversion.
-OLDER: Bodies = {
-    ("compute", "PUT", f"{prefix}/os-services/{{service}}"): [{"host": HOST, "binary": "nova-compute"}]
     for prefix in ("/v2", "/v2.1")
 }
 
@@ -440,10 +439,10 @@ _PARAMETERS = (
     ("compute", "", "hostname", HOST), ("compute", "", "host", HOST),
     ("compute", "/os-server-groups", "group_id", "$group_id_of_servers"),
     ("compute", "", "group_id", "$security_group_id"), ("compute", "", "token", "$console_token"),
-    ("compute", "", "address", "10.0.0.9"), ("compute", "", "domain", "x"), ("compute", "", "entry", "x"),
-    ("compute", "", "snapshot_id", "$server_id"), ("image", "/file", "image_id", "$image_id"),
+    ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
     ("image", "/v2/stores/", "store_id", "file"),
-    ("compute", "", "before", "2026-01-01 00:00:00"),
+    ("compute", "", "before", "2026-01-01 00:00:00"), ("compute", "", "snapshot_id", "s"),
+    ("compute", "", "domain", "d"), ("compute", "", "entry", "e"),
 )  # fmt: skip
 
 
@@ -473,6 +472,4 @@ def path_of(service: str, route: Route, ids: dict[str, str]) -> str:
 
 def bodies_of(service: str, route: Route) -> list[Any]:
     """Bodies that are good for a route, the last of them plain; empty when it takes none."""
-    key = (service_of(service), route.method, route.path)
-    older = route.until is not None or route.path.startswith("/v2/")
-    return OLDER.get(key, BODIES.get(key, [])) if older else BODIES.get(key, [])
+    return BODIES.get((service_of(service), route.method, route.path), [])

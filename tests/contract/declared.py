@@ -74,7 +74,7 @@ def _own(told: dict[str, Any]) -> dict[str, Any]:
 def _image(world: Crowd, route: Route, persona: Persona) -> dict[str, Any]:
     told, alpha = persona.credentials or {}, world.ids["alpha"]
     one = "{image_id}" in route.path or "{namespace}" in route.path
-    if not one or route.target != "object":
+    if not one or route.target == "caller":
         return _own(told) | {"visibility": "shared"}
     of_alpha = {"project_id": alpha, "owner": alpha, "tenant": alpha, "member_id": None}
     if "{namespace}" in route.path:
@@ -88,7 +88,7 @@ def _image(world: Crowd, route: Route, persona: Persona) -> dict[str, Any]:
 
 def _identity(world: Crowd, route: Route, persona: Persona) -> dict[str, Any]:
     told, ids = persona.credentials or {}, world.ids
-    if route.target != "object":
+    if route.target == "caller":
         return _own(told)
     if "{" not in route.path and route.method == "GET" and route.path != "/v3/auth/tokens":
         return _of_list(route, told)

@@ -129,8 +129,9 @@ def test_upload_needs_formats_its_media_type_and_rights(images):
 
 def test_a_truncated_upload_leaves_nothing(images, monkeypatch):
     image = images.create()["id"]
-    monkeypatch.setattr("falcon.asgi.Request.content_length", property(lambda self: 1000))
-    assert images.upload(image, b"x" * 999).status_code == 400
+    with monkeypatch.context() as patched:
+        patched.setattr("falcon.asgi.Request.content_length", property(lambda self: 1000))
+        assert images.upload(image, b"x" * 999).status_code == 400
     assert images.show(image).json["status"] == "queued"
     assert images.files() == set()
 

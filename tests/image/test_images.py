@@ -43,7 +43,7 @@ def test_hashes_given_at_create_are_forgotten(images):
         ({"tags": "a"}, 400), ({"min_ram": True}, 400), ({"status": "active"}, 403), ({"size": 5}, 403),
         ({"deleted": "x"}, 403), ({"os_glance_x": "y"}, 403), ({"visibility": "public"}, 403),
         ({"owner": OTHER_PROJECT}, 403), ({"self": "/x"}, 403), ({f"p{i}": "v" for i in range(129)}, 413),
-        ({"tags": [str(i) for i in range(129)]}, 413), ({"x": None}, 400), ({"name": None}, 201), ({"": "v"}, 400),
+        ({"tags": [str(i) for i in range(129)]}, 413), ({"x": None}, 400), ({"name": None}, 201), ({"": "v"}, 201),
     ],
 )  # fmt: skip
 def test_create_checks(images, body, status):
@@ -55,15 +55,72 @@ def test_an_id_can_be_chosen_once(images):
     assert images.client.post("/v2/images", json={"id": NOWHERE}).status_code == 409
 
 
-def test_errors_are_html_unless_json_is_asked_for(images):
-    answer = images.show(NOWHERE)
-    assert answer.status_code == 404
-    assert answer.headers["content-type"].startswith("text/html")
-    assert "<title>404 Not Found</title>" in answer.text
-    assert f"No image found with ID {NOWHERE}" in answer.text
-    answer = images.client.get(f"/v2/images/{NOWHERE}", headers={"Accept": "application/json"})
-    assert answer.json["code"] == "404 Not Found"
-    assert "No image found" in answer.json["message"]
+HTML, JSON, PLAIN = "text/html; charset=UTF-8", "application/json", "text/plain; charset=UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", PLAIN), ("*/*", HTML), ("application/json", JSON), ("text/html", HTML), ("text/plain", PLAIN),
+        ("application/*", JSON), ("text/*", HTML), ("application/json, text/html", HTML), ("a/b", PLAIN),
+        ("text/html;q=0.5, application/json", JSON), ("application/json;q=0.5, text/html", HTML),
+        ("*/*;q=0.1, application/json", JSON), ("image/png, */*;q=0.5", HTML), ("garbage", HTML), ("TEXT/HTML", HTML),
+        ("*/*, text/html;q=0", JSON), ("application/json;version=1", PLAIN), (', application/json;a="b,c",', PLAIN),
+        ("application/json;q=7", HTML),
+    ],
+)  # fmt: skip
+def test_errors_are_what_the_client_likes_best(images, accept, kind):
+    answer = images.client.get(f"/v2/images/{NOWHERE}", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, kind)
+
+
+def test_errors_as_pages_json_and_text(images):
+    def body(accept):
+        change = [{"op": "remove", "path": "/x<y>&'é"}]
+        headers = {"Content-Type": "application/openstack-images-v2.1-json-patch", "Accept": accept}
+        return images.client.patch(path, headers=headers, body=json.dumps(change)).text
+
+    path = f"/v2/images/{images.create()['id']}"
+    words = "There was a conflict when trying to complete your request.<br /><br />\nProperty {} does not exist.\n\n"
+    assert json.loads(body("application/json")) == {
+        "message": words.format("x<y>&'é"), "code": "409 Conflict", "title": "Conflict",
+    }  # fmt: skip
+    assert body("text/html") == (
+        "<html>\n <head>\n  <title>409 Conflict</title>\n </head>\n <body>\n  <h1>409 Conflict</h1>\n  "
+        f"{words.format('x&lt;y&gt;&amp;&#x27;&#233;')}\n </body>\n</html>"
+    )
+    assert body("text/plain") == (
+        "409 Conflict\n\nThere was a conflict when trying to complete your request.\n\n Property x&'é does not exist.  "
+    )
+
+
+def test_a_method_that_a_path_has_not(images):
+    for method, path, allowed in (
+        ("POST", f"/v2/images/{NOWHERE}", {"GET", "PATCH", "DELETE"}),
+        ("HEAD", f"/v2/images/{NOWHERE}", {"GET", "PATCH", "DELETE"}),
+        ("PUT", "/v2/metadefs/namespaces", {"GET", "POST"}),
+    ):
+        answer = images.client.request(method, path, headers={"Accept": "application/json"})
+        assert answer.status_code == 405
+        assert set(answer.headers["allow"].split(", ")) == allowed
+    assert answer.json["message"] == "The method PUT is not allowed for this resource. <br /><br />\n"
+
+
+def test_without_a_token_nothing_is_told(images):
+    for method, path in (("GET", "/v2/nowhere"), ("POST", f"/v2/images/{NOWHERE}"), ("GET", f"/v2/images/{NOWHERE}")):
+        answer = images.client.request(method, path, as_="", headers={"Accept": "application/json"})
+        assert answer.status_code == 401
+        assert answer.json["code"] == "401 Unauthorized"
+        assert "x-openstack-request-id" not in answer.headers
+        assert answer.headers["www-authenticate"].startswith("Keystone uri=")
+
+
+def test_a_body_that_is_not_expected(images):
+    path = f"/v2/images/{images.create()['id']}"
+    assert images.client.get(path, json={"a": 1}).status_code == 400
+    assert images.client.request("DELETE", path, json={"a": 1}).status_code == 400
+    assert images.client.get("/v2/images", json={"a": 1}).status_code == 200
+    assert images.show(path.rpartition("/")[2]).status_code == 200
 
 
 def test_readers_read_and_nobody_sees_nothing(images):
@@ -297,7 +354,7 @@ def test_the_older_patch_adds_only_what_is_not_there(images):
     assert patch({"value": "z"}) == 400
 
 
-@pytest.mark.parametrize("pointer", ["/a//b", "/a/", "/", "//", "/tags/-", "/a~"])
+@pytest.mark.parametrize("pointer", ["/a//b", "/a/", "//", "/tags/-", "/a~", "/locations", "/locations/1/2"])
 def test_pointers_that_lead_nowhere(images, pointer):
     image = images.create()
     assert images.patch(image["id"], {"op": "add", "path": pointer, "value": "x"}).status_code == 400

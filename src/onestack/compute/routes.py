@@ -31,7 +31,7 @@ from onestack.core.routes import Route
 
 _V = "os_compute_api:"
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 VERSIONS = [
     *(Route(method, "/", versions.index, public=True) for method in _METHODS),
@@ -61,12 +61,14 @@ _SPECS, _SPEC = f"{_FLAVOR}/os-extra_specs", f"{_FLAVOR}/os-extra_specs/{{key}}"
 
 def _asked(method: str, path: str, handler: Any, rule: str, query: Query) -> Route:
     """A route whose query is looked at before its rule."""
-    return Route(method, path, query.before(handler, authorize=True), _V + rule, target="asked")
+    return Route(method, path, query.before(handler, authorize=True), _V + rule, target="late")
 
 
-def _given(method: str, path: str, handler: Any, rule: str, body: Any = dict, **more: Any) -> Route:
+def _given(
+    method: str, path: str, handler: Any, rule: str, body: Any = dict, target: str = "late", **more: Any
+) -> Route:  # fmt: skip
     """A route whose handler looks at the body, then checks the rule."""
-    return Route(method, path, handler, _V + rule, body, target="asked", **more)
+    return Route(method, path, handler, _V + rule, body, target=target, **more)
 
 
 FLAVORS = [
@@ -76,7 +78,7 @@ FLAVORS = [
     _asked("GET", _FLAVOR, flavors.show, "flavors", NOTHING),
     _given("PUT", _FLAVOR, flavors.update, "os-flavor-manage:update", since=(2, 55)),
     Route("DELETE", _FLAVOR, flavors.delete, f"{_V}os-flavor-manage:delete", status=202),
-    _given("POST", f"{_FLAVOR}/action", flavor_access.action, "os-flavor-access", Any),
+    _given("POST", f"{_FLAVOR}/action", flavor_access.action, "os-flavor-access", Any, "object"),
     _asked("GET", f"{_FLAVOR}/os-flavor-access", flavor_access.index, "os-flavor-access", NOTHING),
     _asked("GET", _SPECS, flavor_extra_specs.index, "os-flavor-extra-specs:index", NOTHING),
     _given("POST", _SPECS, flavor_extra_specs.create, "os-flavor-extra-specs:create"),
@@ -98,7 +100,7 @@ def _of_user(method: str, path: str, handler: Any, rule: str, query: Query) -> R
 
 KEYPAIRS = [
     _of_user("GET", "/os-keypairs", keypairs.index, "index", _KEYPAIRS),
-    Route("POST", "/os-keypairs", keypairs.create, f"{_V}os-keypairs:create", dict, target="object"),
+    _given("POST", "/os-keypairs", keypairs.create, "os-keypairs:create", target="object"),
     _of_user("GET", "/os-keypairs/{name}", keypairs.show, "show", _KEYPAIR),
     _of_user("DELETE", "/os-keypairs/{name}", keypairs.delete, "delete", _KEYPAIR),
 ]

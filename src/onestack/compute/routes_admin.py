@@ -34,8 +34,13 @@ def _route(
     method: str, path: str, handler: Any, rule: str, body: Any = None, query: Query | None = None, **more: Any
 ) -> Route:
     if query is not None:
-        handler, more["target"] = query.before(handler, authorize=True), "asked"
+        handler, more["target"] = query.before(handler, authorize=True), "late"
     return Route(method, path, handler, _V + rule, body, **more)
+
+
+def _late(method: str, path: str, handler: Any, rule: str, **more: Any) -> Route:
+    """The handler checks the rule, after it has looked at the body."""
+    return Route(method, path, handler, _V + rule, dict, target="late", **more)
 
 
 def _of_object(
@@ -47,11 +52,6 @@ def _of_object(
     return Route(method, path, handler, _V + rule, body, target="object", **more)
 
 
-def _given(method: str, path: str, handler: Any, rule: str, body: Any = dict, **more: Any) -> Route:
-    """The handler looks at the body, then checks the rule."""
-    return Route(method, path, handler, _V + rule, body, target="asked", **more)
-
-
 _QUOTA, _CLASS = "/os-quota-sets/{project_id}", "/os-quota-class-sets/{class_id}"
 
 QUOTAS = [
@@ -61,7 +61,7 @@ QUOTAS = [
     _of_object("GET", f"{_QUOTA}/detail", quota_sets.detail, "os-quota-sets:detail", query=OF_USER),
     _route("GET", f"{_QUOTA}/defaults", quota_sets.defaults, "os-quota-sets:defaults"),
     _route("GET", _CLASS, quota_class_sets.show, "os-quota-class-sets:show", query=NOTHING),
-    _given("PUT", _CLASS, quota_class_sets.update, "os-quota-class-sets:update", dict),
+    _late("PUT", _CLASS, quota_class_sets.update, "os-quota-class-sets:update"),
     _route("GET", "/limits", limits.index, "limits", query=Query((Parameter("tenant_id"),))),
 ]
 
@@ -85,8 +85,8 @@ _HOST = "/os-hosts/{hostname}"
 
 HOSTS = [
     _route("GET", "/os-services", services.index, "os-services:list", query=_SERVICES),
-    _given("PUT", "/os-services/{service}", services.act, "os-services:update", dict, until=_BEFORE_UUIDS),
-    _given("PUT", "/os-services/{service}", services.update, "os-services:update", dict, since=(2, 53)),
+    _late("PUT", "/os-services/{service}", services.act, "os-services:update", until=_BEFORE_UUIDS),
+    _late("PUT", "/os-services/{service}", services.update, "os-services:update", since=(2, 53)),
     _route("DELETE", "/os-services/{service}", services.delete, "os-services:delete", status=204),
     _route("GET", "/os-hypervisors", hypervisors.index, "os-hypervisors:list", query=_HYPERVISORS),
     _route("GET", "/os-hypervisors/detail", hypervisors.detail, "os-hypervisors:list-detail", query=_HYPERVISORS),
@@ -97,7 +97,7 @@ HOSTS = [
     _route("GET", f"{_HYPERVISOR}/servers", hypervisors.servers, "os-hypervisors:servers", until=_BEFORE_UUIDS),
     _route("GET", "/os-hosts", hosts.index, "os-hosts:list", until=(2, 42)),
     _route("GET", _HOST, hosts.show, "os-hosts:show", until=(2, 42)),
-    _given("PUT", _HOST, hosts.update, "os-hosts:update", dict, until=(2, 42)),
+    _late("PUT", _HOST, hosts.update, "os-hosts:update", until=(2, 42)),
     _route("GET", f"{_HOST}/startup", hosts.power, "os-hosts:start", until=(2, 42)),
     _route("GET", f"{_HOST}/shutdown", hosts.power, "os-hosts:shutdown", until=(2, 42)),
     _route("GET", f"{_HOST}/reboot", hosts.power, "os-hosts:reboot", until=(2, 42)),
@@ -113,17 +113,17 @@ GROUPS = [
         "GET", "/os-availability-zone/detail", availability_zones.detail, "os-availability-zone:detail", query=NOTHING
     ),
     _route("GET", "/os-aggregates", aggregates.index, "os-aggregates:index", query=NOTHING),
-    _given("POST", "/os-aggregates", aggregates.create, "os-aggregates:create", dict),
+    _late("POST", "/os-aggregates", aggregates.create, "os-aggregates:create"),
     _route("GET", _AGGREGATE, aggregates.show, "os-aggregates:show", query=NOTHING),
-    _given("PUT", _AGGREGATE, aggregates.update, "os-aggregates:update", dict),
+    _late("PUT", _AGGREGATE, aggregates.update, "os-aggregates:update"),
     _route("DELETE", _AGGREGATE, aggregates.delete, "os-aggregates:delete"),
     _of_object("POST", f"{_AGGREGATE}/action", aggregates.action, "os-aggregates:show", Any),
     Route(
         "POST", f"{_AGGREGATE}/images", aggregates.cache_images, "compute:aggregates:images", dict, 202, since=(2, 81),
-        target="asked",
+        target="late",
     ),
     _route("GET", "/os-server-groups", server_groups.index, "os-server-groups:index", query=_SERVER_GROUPS),
-    _given("POST", "/os-server-groups", server_groups.create, "os-server-groups:create", dict),
+    _late("POST", "/os-server-groups", server_groups.create, "os-server-groups:create"),
     _of_object("GET", _GROUP, server_groups.show, "os-server-groups:show", query=NOTHING),
     _of_object("DELETE", _GROUP, server_groups.delete, "os-server-groups:delete", status=204),
 ]  # fmt: skip
@@ -156,16 +156,12 @@ OTHERS = [
     _route("GET", "/os-simple-tenant-usage", usage.index, "os-simple-tenant-usage:list", query=_USAGES),
     _of_object("GET", "/os-simple-tenant-usage/{project_id}", usage.show, "os-simple-tenant-usage:show", query=_USAGE),
     _route("GET", "/os-migrations", migrations.index, "os-migrations:index", query=_MIGRATIONS),
-    _given(
-        "POST", "/os-assisted-volume-snapshots", assisted_snapshots.create, "os-assisted-volume-snapshots:create", dict
-    ),
+    _late("POST", "/os-assisted-volume-snapshots", assisted_snapshots.create, "os-assisted-volume-snapshots:create"),
     _route(
         "DELETE", "/os-assisted-volume-snapshots/{snapshot_id}", assisted_snapshots.delete,
         "os-assisted-volume-snapshots:delete", query=Query((Parameter("delete_info"),)), status=204,
     ),
-    _given(
-        "POST", "/os-server-external-events", server_extras.external_events, "os-server-external-events:create", dict
-    ),
+    _late("POST", "/os-server-external-events", server_extras.external_events, "os-server-external-events:create"),
     _of_object("GET", f"{_SERVER}/os-server-password", server_extras.show_password, "os-server-password:show"),
     _of_object(
         "DELETE", f"{_SERVER}/os-server-password", server_extras.clear_password, "os-server-password:clear", status=204

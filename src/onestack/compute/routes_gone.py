@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.compute.dialect import GONE
 from onestack.core.errors import Gone
 from onestack.core.http import Request
 from onestack.core.routes import Route
@@ -34,7 +35,7 @@ _GONE = (
 
 
 def gone(_req: Request, **_params: Any) -> None:
-    raise Gone("This resource is no longer available. No forwarding address is given.")
+    raise Gone(GONE)
 
 
 ROUTES = [Route(method, path, gone) for method, path in _GONE]

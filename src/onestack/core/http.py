@@ -30,6 +30,7 @@ from onestack.core.dialect import Dialect, Version
 from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable
 from onestack.core.policy import Policy, Target
 from onestack.core.routes import Route
+from onestack.core.words import truth
 
 log = logging.getLogger(__name__)
 
@@ -146,12 +147,10 @@ class Request:
         text = self.get(name)
         if text is None:
             return default
-        word = text.strip().lower()
-        if word in ("1", "t", "true", "on", "y", "yes"):
-            return True
-        if word in ("0", "f", "false", "off", "n", "no"):
-            return False
-        raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+        value = truth(text)
+        if value is None:
+            raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+        return value
 
     def allows(self, rule: str, target: Target | None = None) -> bool:
         """Whether the caller may do `rule`; by default to something of their own."""
@@ -242,11 +241,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
                 setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool, fixed))
         for method, routes in methods.items():
             setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
-        if (
-            "GET" in methods
-            and "HEAD" not in methods
-            and (service.dialect.answers_head or any(route.public for route in methods["GET"]))
-        ):
+        if "GET" in methods and "HEAD" not in methods and not service.dialect.only_routes:
             resource.on_head = _responder(service, methods["GET"], pool)
         app.add_route(path, resource)
 
@@ -256,19 +251,16 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
     async def failed(
         request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
     ) -> None:
-        request_id = _request_id(service)
+        request_id, version = _request_id(service), (0, 0)
         if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
             return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
-            fault = service.dialect.not_allowed(request.method)
-            fault.headers.update(error.headers or {})
-            if service.dialect.token_first:
-                return await _serve(service, None, pool, request, response, {}, fault)
+            fault, version = await _not_allowed(service, pool, request, request_id, error)
         elif isinstance(error, falcon.HTTPError):
             fault = service.dialect.malformed()
         else:
             fault = _internal(service, error, request_id)
-        _write_fault(service, request, response, fault, request_id, (0, 0))
+        _write_fault(service, request, response, fault, request_id, version)
 
     app.add_sink(unknown, "/")
     app.add_error_handler(Exception, failed)
@@ -284,6 +276,30 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         await app(scope, receive, send)
 
     return rewritten
+
+
+async def _not_allowed(
+    service: Service,
+    pool: ThreadPoolExecutor,
+    request: falcon.asgi.Request,
+    request_id: str,
+    error: falcon.HTTPMethodNotAllowed,
+) -> tuple[Fault, Version]:
+    """What is said of a method that a path doesn't have, and at which version. Who has no token may not even be told
+    that."""
+    dialect = service.dialect
+    req = Request(service, request, request_id, pool)
+    try:
+        if dialect.token_first:
+            await req.run(_authenticate, req)
+        if dialect.versions_everywhere:
+            req.version = dialect.version_at(request.path, request.headers)
+    except Fault as refused:
+        return refused, req.version
+    fault = dialect.not_allowed(request.method)
+    allowed = dict(error.headers or {}).get("Allow", "").split(", ")
+    fault.headers["Allow"] = ", ".join(one for one in allowed if one != "OPTIONS" or not dialect.only_routes)
+    return fault, req.version
 
 
 class _Resource:
@@ -326,13 +342,11 @@ async def _serve(
     request: falcon.asgi.Request,
     response: falcon.asgi.Response,
     params: dict[str, Any],
-    refusal: Fault | None = None,
 ) -> None:
-    """`refusal`: what a request for no route is told, when that isn't that the path leads nowhere."""
     started = time.perf_counter()
     req = Request(service, request, _request_id(service), pool)
     try:
-        route = req.route = await _route(service, routes, req, refusal)
+        route = req.route = await _route(service, routes, req)
         if route.stream:
             await req.run(_enter, req, route)
             _storable(req, params)
@@ -354,22 +368,22 @@ def _request_id(service: Service) -> str:
     return "req-" + service.cloud.ids.uuid()
 
 
-async def _route(service: Service, routes: list[Route] | None, req: Request, refusal: Fault | None) -> Route:
+async def _route(service: Service, routes: list[Route] | None, req: Request) -> Route:
     try:
-        return _choose(service, routes, req, refusal)
+        return _choose(service, routes, req)
     except Fault:
         if service.dialect.token_first and not any(route.public for route in routes or ()):
             await req.run(_authenticate, req)
         raise
 
 
-def _choose(service: Service, routes: list[Route] | None, req: Request, refusal: Fault | None) -> Route:
+def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route:
     dialect, path = service.dialect, req.falcon.path
     if routes is None and dialect.token_first and not dialect.versions_everywhere:
         raise dialect.nowhere(path)
     req.version = dialect.version_at(path, req.falcon.headers)
     if routes is None:
-        raise refusal or dialect.nowhere(path)
+        raise dialect.nowhere(path)
     for route in routes:
         if route.serves(req.version):
             return route
@@ -478,7 +492,7 @@ def _check_authorized(req: Request, route: Route) -> None:
 
 def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
     if not raw and schema is dict:
-        raise dialect.not_object(None)
+        raise dialect.without_body()
     if not raw and schema is Any and dialect.empty_is_null:
         return None
     try:
@@ -512,7 +526,7 @@ def _sane(dialect: Dialect, value: Any, path: str) -> None:
         for item in value:
             _sane(dialect, item, path)
     elif isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
+        if not dialect.big_numbers and not -_INT64 <= value < _INT64:
             raise dialect.invalid(path, "The number is too large.", value)
     elif isinstance(value, float) and not -1e300 < value < 1e300:
         raise dialect.invalid(path, "The number is too large.", value)

@@ -6,8 +6,8 @@ import re
 from typing import Any, NamedTuple
 
 from onestack import config
-from onestack.core.errors import BadRequest, Forbidden, UnsupportedMedia
-from onestack.image import schema
+from onestack.core.errors import BadRequest, Forbidden
+from onestack.image import faults, schema
 
 DRAFT_4, DRAFT_10 = 4, 10
 MEDIA = {
@@ -27,31 +27,40 @@ class Change(NamedTuple):
 
 def parse(content_type: str | None, body: Any, settings: config.Image) -> list[Change]:
     """Raises UnsupportedMedia, BadRequest, Forbidden."""
-    draft = MEDIA.get((content_type or "").split(";")[0].strip().lower())
-    if draft is None:
-        allowed = ", ".join(sorted(MEDIA))
-        message = f"Image PATCH expects Content-Type one of: {allowed}"
-        raise UnsupportedMedia(message, headers={"Accept-Patch": allowed})
+    draft = draft_of(content_type)
+    if body is None:
+        raise BadRequest("Body expected in request.")
+    if not isinstance(body, (list, dict)):
+        raise BadRequest("Unexpected body type. Expected list/dict.")
     if not isinstance(body, list):
         raise BadRequest("Request body must be a JSON array of operation objects.")
-    changes = [_change(raw, draft) for raw in body]
-    for change in changes:
-        if change.name == "locations":
-            continue
-        protect(change.name)
-        if change.op != "remove":
-            schema.validate({change.name: change.value}, settings)
-    return changes
+    return [_checked(_change(raw, draft), settings) for raw in body]
 
 
 def protect(name: str) -> None:
     """Raises Forbidden for what clients may not set."""
-    if name in schema.READ_ONLY or name == "stores":
+    if name in schema.READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     if name in schema.RESERVED or name.startswith(schema.RESERVED_NAMESPACE):
         raise Forbidden(f"Attribute '{name}' is reserved.")
-    if name in ("locations", "validation_data"):
-        raise Forbidden("It's not allowed to update locations if locations are invisible.")
+
+
+def draft_of(content_type: str | None) -> int:
+    """The draft that a media type means. Raises UnsupportedMedia."""
+    draft = MEDIA.get((content_type or "").partition(";")[0].strip())
+    if draft is None:
+        allowed = ", ".join(sorted(MEDIA))
+        words = f"Image PATCH expects Content-Type one of: {allowed}"
+        raise faults.unsupported(content_type, words, {"Accept-Patch": allowed})
+    return draft
+
+
+def _checked(change: Change, settings: config.Image) -> Change:
+    protect(change.name)
+    if change.op != "remove":
+        whole = [change.value] if change.name == "locations" and change.op == "add" else change.value
+        schema.validate({change.name: whole}, settings)
+    return change
 
 
 def _change(raw: Any, draft: int) -> Change:
@@ -90,9 +99,8 @@ def _pointer(pointer: Any, op: str) -> tuple[str, str]:
         raise BadRequest(f'Pointer `{pointer}` end with "/".')
     if re.search(r"~([^01]|$)", pointer):
         raise BadRequest(f'Pointer `{pointer}` contains "~" not part of a recognized escape sequence.')
-    parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer[1:].split("/")]
-    if parts[0] == "locations" and len(parts) == (1 if op == "replace" else 2):
-        return "locations", parts[1] if len(parts) == 2 else ""
-    if len(parts) != 1 or not parts[0] or parts[0] == "locations":
+    parts = [part.replace("~1", "/").replace("~0", "~").strip() for part in pointer.lstrip("/").split("/")]
+    deep = parts[0] == "locations" and op != "replace"
+    if len(parts) != (2 if deep else 1):
         raise BadRequest(f"Invalid JSON pointer for this resource: '/{'/'.join(parts)}'")
-    return parts[0], ""
+    return parts[0], parts[1] if deep else ""

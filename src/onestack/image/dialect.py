@@ -1,39 +1,117 @@
-"""How Glance speaks: errors are WebOb's, HTML unless the client asks for JSON."""
+"""How Glance speaks: its errors are WebOb's, in HTML, JSON or plain text, whichever the client likes best."""
 
 from __future__ import annotations
 
 import html
+import re
 from typing import Any
 
 import msgspec
 
 from onestack.core.dialect import Dialect, Version, reason
-from onestack.core.errors import BadRequest, Fault
+from onestack.core.errors import BadRequest, Fault, MethodNotAllowed
+from onestack.core.routes import Route
+from onestack.image import changes
 
-_PAGE = (
-    "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {body}\n\n </body>\n</html>"
+_PAGE = "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {body}\n </body>\n</html>"
+_HTML, _JSON, _PLAIN = "text/html", "application/json", "text/plain"
+_WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_PARAMETER = rf'{_WORD}(?:=(?:{_WORD}|"(?:[^"\\]|\\.)*"))?'
+_RANGE = re.compile(
+    rf"(?P<type>{_WORD})/(?P<subtype>{_WORD})(?P<parameters>(?:[ \t]*;[ \t]*(?![qQ]=){_PARAMETER})*)"
+    rf"(?:[ \t]*;[ \t]*[qQ]=(?P<quality>0(?:\.\d{{0,3}})?|1(?:\.0{{0,3}})?)(?:[ \t]*;[ \t]*{_PARAMETER})*)?"
 )
+_COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+_NAMESPACE = "/v2/metadefs/namespaces"
+# What takes no body and doesn't mind one; everything else that takes none does.
+_INDIFFERENT = frozenset((
+    ("GET", "/v2/images"), ("GET", "/v2/images/{image_id}/locations"), ("GET", "/v2/info/usage"), ("GET", "/v2/tasks"),
+    ("GET", "/v2/tasks/{task_id}"), ("DELETE", "/v2/tasks/{task_id}"), ("GET", _NAMESPACE),
+    ("DELETE", _NAMESPACE + "/{namespace}/properties"), ("GET", _NAMESPACE + "/{namespace}/objects"),
+    ("DELETE", _NAMESPACE + "/{namespace}/objects"), ("GET", _NAMESPACE + "/{namespace}/tags"),
+    ("DELETE", _NAMESPACE + "/{namespace}/tags"),
+))  # fmt: skip
+_BREAK, _TAG = re.compile("<br.*?>", re.I), re.compile("<.*?>")
+
+
+def preferred(accept: str) -> str:
+    """The media type of an error, by the Accept header (RFC 9110, 12.5.1). What can't be read is no wish at all."""
+    quality: dict[str, tuple[int, float]] = {}
+    for part in _COMMA.split(accept):
+        if not part.strip():
+            continue
+        match = _RANGE.fullmatch(part.strip(" \t"))
+        if match is None:
+            return _HTML
+        wanted = f"{match['type']}/{match['subtype']}".lower()
+        for offer in (_HTML, _JSON) if not match["parameters"] else ():
+            ranges = (offer, f"{offer.partition('/')[0]}/*", "*/*")
+            if wanted in ranges and -ranges.index(wanted) > quality.get(offer, (-3, 0.0))[0]:
+                quality[offer] = (-ranges.index(wanted), float(match["quality"] or 1))
+    best = max((_HTML, _JSON), key=lambda offer: quality.get(offer, (0, 0.0))[1])
+    return best if quality.get(best, (0, 0.0))[1] else _PLAIN
 
 
 class ImageDialect(Dialect):
+    token_first = True
+    only_routes = True
+    empty_is_null = True
+    unauthenticated = (
+        "This server could not verify that you are authorized to access the document you requested. Either you "
+        "supplied the wrong credentials (e.g., bad password), or your browser does not understand how to supply the "
+        "credentials required."
+    )
+    internal = "The server has either erred or is incapable of performing the requested operation."
+
     def render_error(self, fault: Fault, request_id: str, version: Version, accept: str) -> tuple[bytes, str]:
-        """`*/*` and no Accept mean HTML, as the real service has it; only a plain wish for JSON is JSON."""
-        if fault.extra.get("no_token"):
-            return super().render_error(fault, request_id, version, accept)
-        message = fault.message
-        if fault.kind == "PolicyNotAuthorized":
-            message = f"You are not authorized to complete {fault.extra['rule']} action."
         if fault.extra.get("plain"):
-            return message.encode(), "text/plain; charset=UTF-8"
+            return fault.message.encode(), "text/plain; charset=UTF-8"
         title = f"{fault.status} {reason(fault.status)}"
-        body = html.escape(message, quote=False) + "<br /><br />\n\n"
-        if "application/json" in accept and "text/html" not in accept:
-            answer = {"message": body, "code": title, "title": reason(fault.status)}
-            return msgspec.json.encode(answer), "application/json"
-        return _PAGE.format(title=title, body=body).encode(), "text/html; charset=UTF-8"
+        kind = preferred(accept)
+        if kind == _JSON:
+            answer = {"message": _body(fault, str), "code": title, "title": reason(fault.status)}
+            return msgspec.json.encode(answer), _JSON
+        if kind == _HTML:
+            page = _PAGE.format(title=title, body=_body(fault, html.escape))
+            return page.encode("ascii", "xmlcharrefreplace"), "text/html; charset=UTF-8"
+        text = _BREAK.sub("\n", _body(fault, str).replace("\n", " ").replace("\r", ""))
+        return f"{title}\n\n{_TAG.sub('', text)}".encode(), "text/plain; charset=UTF-8"
+
+    def check(self, req: Any) -> None:
+        """The kind of a body comes before what is in it, and some requests may have none."""
+        if req.method == "PATCH":
+            changes.draft_of(req.header("Content-Type"))
+        elif _refuses_body(req.route) and (req.falcon.content_length or 0) > 0:
+            raise BadRequest("A body is not expected with this request.")
+
+    def fault_headers(self, fault: Fault, request_id: str, version: Version) -> dict[str, str]:
+        """Who has no valid token is sent away before there is a request."""
+        return {} if fault.extra.get("no_token") else self.headers(request_id, version)
 
     def invalid(self, path: str, message: str, value: Any = None) -> Fault:
         return BadRequest(f"Provided object does not match schema 'image': {path + ': ' if path else ''}{message}")
 
     def malformed(self) -> Fault:
         return BadRequest("Malformed JSON in request body.")
+
+    def without_body(self) -> Fault:
+        return BadRequest("Body expected in request.")
+
+    def not_object(self, value: Any) -> Fault:
+        return BadRequest("Unexpected body type. Expected list/dict.")
+
+    def not_allowed(self, method: str) -> Fault:
+        return MethodNotAllowed(f"The method {method} is not allowed for this resource. ")
+
+
+def _refuses_body(route: Route) -> bool:
+    takes = route.body is not None or (route.stream and route.method != "GET")
+    return not takes and route.path.startswith("/v2/") and (route.method, route.path) not in _INDIFFERENT
+
+
+def _body(fault: Fault, escape: Any) -> str:
+    message = fault.message
+    if fault.kind == "PolicyNotAuthorized":
+        message = f"You are not authorized to complete {fault.extra['rule']} action."
+    end = "" if fault.status in (405, 415) else "\n\n"
+    return f"{escape(message)}<br /><br />\n{escape(fault.extra.get('detail', ''))}{end}"

@@ -18,6 +18,7 @@ from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
 from onestack.image import access, objects, quotas, store
 from onestack.image.drivers.base import StoreError
+from onestack.image.faults import detailed
 from onestack.image.models import Image
 from onestack.image.models_stores import ACTIVE, ImageLocation
 from onestack.image.stores import stores
@@ -58,14 +59,11 @@ def of_images(cloud: Cloud, session: Session, ids: list[str]) -> dict[str, list[
 
 
 def look(req: Request, changes: Sequence[Any]) -> Found:
-    """What is behind the URLs of a PATCH, asked before its transaction. Raises Forbidden, BadRequest."""
+    """What is behind the URLs of a PATCH, asked before its transaction."""
     found: Found = {}
     for change in changes:
-        if change.name != "locations":
+        if change.name != "locations" or not req.cloud.settings.image.show_multiple_locations:
             continue
-        if not req.cloud.settings.image.show_multiple_locations:
-            verb = {"add": "add", "remove": "remove", "replace": "update"}[change.op]
-            raise Forbidden(f"It's not allowed to {verb} locations if locations are invisible.")
         for given in _given(change):
             known = stores(req.cloud).of_url(given["url"])
             size = 0
@@ -79,28 +77,21 @@ def look(req: Request, changes: Sequence[Any]) -> Found:
 
 
 def _given(change: Any) -> list[dict[str, Any]]:
-    """The locations of a change, well formed. Raises BadRequest, Forbidden."""
+    """The locations of a change."""
     if change.op == "remove":
         return []
-    values = [change.value] if change.op == "add" else change.value
-    if not isinstance(values, list):
-        raise BadRequest("Provided object does not match schema 'image': 'locations' is not of type 'array'")
-    if not values:
-        raise Forbidden("Cannot set locations to empty list.")
-    for one in values:
-        right = (
-            isinstance(one, dict) and isinstance(one.get("url"), str) and 0 < len(one["url"]) <= 2048
-            and isinstance(one.get("metadata"), dict) and isinstance(one.get("validation_data", {}), dict)
-        )  # fmt: skip
-        if not right:
-            raise BadRequest("Provided object does not match schema 'image': a location needs 'url' and 'metadata'")
-    return values
+    return [change.value] if change.op == "add" else list(change.value)
 
 
 def apply(req: Request, session: Session, image: Image, change: Any, found: Found) -> None:
     """One change of `locations`. Raises Forbidden, Conflict, BadRequest."""
+    if change.op == "replace" and not change.value:
+        raise detailed(403, "Cannot set locations to empty list.")
     rule = "delete_image_location" if change.op == "remove" else "set_image_location"
     access.load(req, session, image.id, rule)
+    if not req.cloud.settings.image.show_multiple_locations:
+        verb = {"add": "add", "remove": "remove", "replace": "update"}[change.op]
+        raise Forbidden(f"It's not allowed to {verb} locations if locations are invisible.")
     rows = objects.of_image(session, image.id)
     if change.op == "remove":
         _remove(req, session, image, change, rows)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.core import json_schema
 from onestack.core.errors import BadRequest, Forbidden
-from onestack.image import json_schema
 
 _KINDS = ["array", "boolean", "integer", "number", "object", "string", None]
 _NAME = {"type": "string", "maxLength": 80}
@@ -194,10 +194,9 @@ def validate(body: Any, schema: dict[str, Any]) -> None:
     for name in _READ_ONLY:
         if name in body and (name in schema["properties"] or name.endswith("_at")):
             raise Forbidden(f"Attribute '{name}' is read-only.")
-    try:
-        json_schema.check(body, schema | {"type": "object"})
-    except json_schema.Mismatch as wrong:
-        raise BadRequest(f"Provided object does not match schema '{schema['name']}': {wrong}") from None
+    wrong = json_schema.mistake(body, schema)
+    if wrong is not None:
+        raise BadRequest(f"Provided object does not match schema '{schema['name']}': {wrong.explained}")
 
 
 def property_shape(value: dict[str, Any]) -> dict[str, Any]:

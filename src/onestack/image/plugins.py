@@ -60,9 +60,12 @@ def check(settings: Settings) -> None:
         where = f"image.inject_metadata_properties.inject: {name!r}"
         try:
             changes.protect(name)
+            if name == "locations":
+                raise Forbidden("It's not allowed to update locations if locations are invisible.")
             schema.validate({name: value}, image)
+            schema.storable({name: value})
         except (BadRequest, Forbidden) as error:
-            raise ConfigError(f"{where}: {error.message}") from error
+            raise ConfigError(f"{where}: {error.message.partition(chr(10))[0]}") from error
         if name in schema.BASE:
             raise ConfigError(f"{where} is an attribute of every image; only custom properties can be injected")
 

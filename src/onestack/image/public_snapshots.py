@@ -45,7 +45,9 @@ def create(session: Session, cloud: Cloud, ctx: Context, new: NewSnapshot) -> st
         if name in schema.BASE:
             raise BadRequest(f"Attribute '{name}' is reserved.")
         protections.require(cloud, ctx, "create", name)
-    schema.validate({"name": new.name, **new.properties}, cloud.settings.image)
+    values = {"name": new.name, **new.properties}
+    schema.validate(values, cloud.settings.image)
+    schema.storable(values)
     quotas.check(cloud, "property", len(new.properties))
     limits.enforce(session, cloud, ctx.project_id, {limits.COUNT: 1})
     now = cloud.clock.now()

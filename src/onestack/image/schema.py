@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import re
 from typing import Any
 
 from onestack import config
 from onestack.core.errors import BadRequest
+from onestack.core.json_schema import mistake
 
 VISIBILITIES = ("community", "public", "private", "shared")
 STATUSES = (
@@ -21,23 +21,27 @@ READ_ONLY = (
 RESERVED = ("location", "deleted", "deleted_at")
 RESERVED_NAMESPACE = "os_glance"
 MAX_INT = 0x7FFFFFFF
+MAX_NAME, MAX_TEXT = 255, 0xFFFF  # characters of a custom property's name and value
+LONG_NAME = "Custom property should not be greater than 255 characters."
 UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 
 _TEXT = {"type": ["null", "string"]}
+_READ_TEXT = {**_TEXT, "readOnly": True}
 _TIME = {"type": "string", "readOnly": True}
 _NUMBER = {"type": ["null", "integer"], "readOnly": True}
 
 
 def _property(description: str, shape: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"description": description, **shape, **more}
+    return {**shape, "description": description, **more}
 
 
 _LOCATION = {
     "type": "object",
     "properties": {
-        "url": {"type": "string", "maxLength": 2048},
+        "url": {"type": "string", "maxLength": 255},
         "metadata": {"type": "object"},
         "validation_data": {
+            "description": "What the data's hashes are known to be",
             "type": "object",
             "writeOnly": True,
             "additionalProperties": False,
@@ -58,9 +62,9 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "visibility": _property("Who can see the image", {"type": "string"}, enum=list(VISIBILITIES)),
     "protected": _property("Whether deleting is refused", {"type": "boolean"}),
     "os_hidden": _property("Whether lists leave the image out unless asked", {"type": "boolean"}),
-    "checksum": _property("MD5 of the data", _TEXT, readOnly=True, maxLength=32),
-    "os_hash_algo": _property("The algorithm of os_hash_value", _TEXT, readOnly=True, maxLength=64),
-    "os_hash_value": _property("Hash of the data, in hexadecimal", _TEXT, readOnly=True, maxLength=128),
+    "checksum": _property("MD5 of the data", _READ_TEXT, maxLength=32),
+    "os_hash_algo": _property("The algorithm of os_hash_value", _READ_TEXT, maxLength=64),
+    "os_hash_value": _property("Hash of the data, in hexadecimal", _READ_TEXT, maxLength=128),
     "owner": _property("The project that owns the image", _TEXT, maxLength=255),
     "size": _property("Bytes of the data", _NUMBER),
     "virtual_size": _property("Bytes of the disk that the data describes", _NUMBER),
@@ -68,9 +72,9 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "disk_format": _property("How the data describes a disk", _TEXT),
     "created_at": _property("When the image was created", _TIME),
     "updated_at": _property("When the image was last changed", _TIME),
-    "tags": _property("Labels", {"type": "array", "items": {"type": "string", "maxLength": 255}}),
+    "tags": _property("Labels", {"type": "array"}, items={"type": "string", "maxLength": 255}),
     "direct_url": _property("Where the data is", _TIME),
-    "locations": _property("Where the data is", {"type": "array", "items": _LOCATION}),
+    "locations": _property("Where the data is, and how sure that is", {"type": "array", "items": _LOCATION}),
     "min_ram": _property("MiB of memory that a server needs", {"type": "integer"}),
     "min_disk": _property("GiB of disk that a server needs", {"type": "integer"}),
     "self": _property("This image's path", _TIME),
@@ -95,6 +99,11 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     ),
 }
 BASE = frozenset(name for name, shape in _PROPERTIES.items() if shape.get("is_base", True))
+# Those that clients may set.
+ATTRIBUTES = frozenset((
+    "name", "visibility", "protected", "os_hidden", "owner", "container_format", "disk_format", "min_disk", "min_ram",
+    "tags",
+))  # fmt: skip
 
 _LINKS = [
     {"rel": "self", "href": "{self}"},
@@ -104,19 +113,41 @@ _LINKS = [
 MEMBER = {
     "name": "member",
     "properties": {
+        "member_id": _property("The project that the image is shared with", {"type": "string"}),
         "image_id": _property("The image", {"type": "string"}, pattern=UUID),
-        "member_id": _property("The project that it is shared with", {"type": "string"}),
+        "created_at": _property("When the image was shared", {"type": "string"}),
+        "updated_at": _property("When the status changed", {"type": "string"}),
         "status": _property("What that project thinks of it", {"type": "string"}, enum=list(MEMBER_STATUSES)),
-        "created_at": _property("When the image was shared", _TIME),
-        "updated_at": _property("When the status changed", _TIME),
-        "schema": _property("The path of this schema", _TIME),
+        "schema": {"readOnly": True, "type": "string"},
     },
 }
+TASK_TYPES = ("import", "api_image_import", "location_import")
+TASK_STATUSES = ("pending", "processing", "success", "failure")
+_LINK = {"readOnly": True, "type": "string"}
+
+
+def _described(description: str, kind: str | list[str] = "string", **more: Any) -> dict[str, Any]:
+    return {"description": description, **more, "type": kind}
+
+
 TASK = {
     "name": "task",
     "properties": {
-        name: _property(words, {"type": "string"})
-        for name, words in (("id", "The task's identifier"), ("type", "import or export"), ("status", "How far it is"))
+        "id": _described("The task's identifier", pattern=UUID),
+        "type": _described("What the task does", enum=list(TASK_TYPES)),
+        "status": _described("How far it is", enum=list(TASK_STATUSES)),
+        "input": _described("What it was given", ["null", "object"]),
+        "result": _described("What came of it", ["null", "object"]),
+        "owner": _described("The project that asked for it"),
+        "message": _described("Why it failed"),
+        "image_id": _described("The image that it is about"),
+        "request_id": _described("The request that asked for it"),
+        "user_id": _described("The user who asked for it"),
+        "expires_at": _described("When it may be forgotten", ["null", "string"]),
+        "created_at": _described("When it was asked for"),
+        "updated_at": _described("When it was last changed"),
+        "self": _LINK,
+        "schema": _LINK,
     },
 }
 
@@ -148,64 +179,54 @@ def properties(image: config.Image) -> dict[str, dict[str, Any]]:
     return _properties(tuple(image.disk_formats), tuple(image.container_formats))
 
 
+@functools.lru_cache(8)
+def _image(disk_formats: tuple[str, ...], container_formats: tuple[str, ...]) -> dict[str, Any]:
+    known = _properties(disk_formats, container_formats)
+    return {"name": "image", "properties": known, "additionalProperties": {"type": "string"}, "links": _LINKS}
+
+
 def schemas(image: config.Image) -> dict[str, dict[str, Any]]:
     """All that is served, by name."""
-    one = {
-        "name": "image", "properties": properties(image), "additionalProperties": {"type": "string"}, "links": _LINKS,
-    }  # fmt: skip
+    one = _image(tuple(image.disk_formats), tuple(image.container_formats))
     return {
         "image": one, "images": collection("images", one), "member": MEMBER, "members": collection("members", MEMBER),
         "task": TASK, "tasks": collection("tasks", TASK),
     }  # fmt: skip
 
 
-def wrong(words: str) -> BadRequest:
-    return BadRequest(f"Provided object does not match schema 'image': {words}")
+def wrong(words: str, name: str = "image") -> BadRequest:
+    return BadRequest(f"Provided object does not match schema '{name}': {words}")
 
 
-_TYPES: dict[str, Any] = {
-    "string": str,
-    "integer": int,
-    "boolean": bool,
-    "array": list,
-    "object": dict,
-    "null": type(None),
-}
+def check(value: Any, schema: dict[str, Any]) -> None:
+    """Raises BadRequest, which says where the value breaks the schema."""
+    found = mistake(value, schema)
+    if found is not None:
+        raise wrong(found.explained, schema["name"])
 
 
 def validate(values: dict[str, Any], settings: config.Image) -> None:
     """Check properties of an image, all or some. Raises BadRequest."""
-    known = properties(settings)
+    check(values, _image(tuple(settings.disk_formats), tuple(settings.container_formats)))
+
+
+def storable(values: dict[str, Any]) -> None:
+    """What fits the schema but no column, or makes no sense. Raises BadRequest."""
     for name, value in values.items():
-        if len(name) > 255 or not name:
-            raise BadRequest("Custom property should not be greater than 255 characters.")
-        shape = known.get(name, {"type": "string"})
-        _validate_one(name, value, shape)
-    if values.get("min_disk", 0) < 0 or values.get("min_ram", 0) < 0:
-        raise BadRequest("Value must be greater than or equal to 0: min_disk and min_ram can't be negative.")
-    if max(values.get("min_disk", 0), values.get("min_ram", 0)) > MAX_INT:
-        raise BadRequest(f"min_disk and min_ram can't be larger than {MAX_INT}.")
+        if any(ord(character) > 0xFFFF for character in name):
+            raise BadRequest("Property names can't contain 4 byte unicode.")
+        if isinstance(value, str) and any(ord(character) > 0xFFFF for character in value):
+            raise BadRequest(f"{name.title()} can't contain 4 byte unicode characters.")
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise BadRequest(f"The value of '{name}' is too long: it may have {MAX_TEXT} characters.")
+    for name in ("min_disk", "min_ram"):
+        number = values.get(name, 0)
+        if number < 0:
+            raise BadRequest(f"Invalid value '{number}' for parameter '{name}': Cannot be a negative value")
+        if number > MAX_INT:
+            raise BadRequest(f"'{name}' value out of range, must not exceed {MAX_INT}.")
 
 
 def without_null(properties: dict[str, Any]) -> dict[str, str]:
     """Custom properties that have a value: kernel_id and ramdisk_id may be null, and then the image has none."""
     return {name: value for name, value in properties.items() if value is not None}
-
-
-def _validate_one(name: str, value: Any, shape: dict[str, Any]) -> None:
-    kinds = shape["type"] if isinstance(shape["type"], list) else [shape["type"]]
-    known = any(isinstance(value, _TYPES[kind]) for kind in kinds)
-    if not known or (isinstance(value, bool) and "boolean" not in kinds):
-        raise wrong(f"{value!r} is not of type {', '.join(repr(kind) for kind in kinds)} in '{name}'")
-    if "enum" in shape and value not in shape["enum"]:
-        raise wrong(f"{value!r} is not one of {shape['enum']} in '{name}'")
-    if isinstance(value, str):
-        if len(value) > shape.get("maxLength", 65535):
-            raise wrong(f"'{value[:64]}' is too long in '{name}'")
-        if "pattern" in shape and not re.match(shape["pattern"], value):
-            raise wrong(f"'{value[:64]}' does not match '{shape['pattern']}' in '{name}'")
-        if any(ord(character) > 0xFFFF for character in value):
-            raise wrong(f"'{name}' has characters outside of the basic multilingual plane")
-    elif isinstance(value, list):
-        for item in value:
-            _validate_one(name, item, shape["items"])

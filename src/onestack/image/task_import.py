@@ -73,6 +73,7 @@ def _create(session: Session, cloud: Cloud, operation: Operation, given: Any) ->
         raise BadRequest("Input does not contain 'image_properties' field")
     properties = dict(given) or {"disk_format": "qcow2", "container_format": "bare"}
     schema.validate(properties, cloud.settings.image)
+    schema.storable(properties)
     for name in properties:
         changes.protect(name)
     values = {name: properties.pop(name) for name in list(properties) if name in schema.BASE}

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from onestack.core.dialect import Dialect, Microversions, Version, reason
+from onestack.core.dialect import MALFORMED, Dialect, Microversions, Version, reason
 from onestack.core.errors import (
     BadRequest,
     Conflict,
@@ -32,7 +32,7 @@ DUPLICATE_KEY = "placement.query.duplicate_key"
 
 # What the errors of each status begin with, whatever else they say.
 _BEGINNINGS = {
-    400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+    400: MALFORMED,
     403: "Access was denied to this resource.",
     404: "The resource could not be found.",
     409: "There was a conflict when trying to complete your request.",
@@ -103,7 +103,7 @@ class PlacementDialect(Dialect):
         if len(sent) > 1 and sent.endswith("/"):
             raise self.not_found(sent)
         if req.method == "HEAD":
-            raise self.not_allowed("HEAD")
+            raise self.not_allowed(req.method)
         media = (request.content_type or "").split(";")[0].strip()
         if not media and request.content_length:
             raise BadRequest("content-type header required when content-length > 0")

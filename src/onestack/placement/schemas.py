@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from onestack.core.dialect import Version
+from onestack.core.json_schema import kind
 from onestack.placement import forms
 
 Schema = dict[str, Any]
@@ -14,6 +16,13 @@ _DASHED: Schema = {**_UUID, "dashed": True}
 _STRING: Schema = {"type": "string"}
 _INTEGER: Schema = {"type": "integer"}
 _OWNER: Schema = {"type": "string", "minLength": 1, "maxLength": 255}
+
+
+def _is_uuid(value: str, schema: Mapping[str, Any]) -> bool:
+    return forms.is_uuid(value) and ("dashed" not in schema or len(value) == 36)
+
+
+KIND = kind({"uuid": _is_uuid})
 
 
 def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:

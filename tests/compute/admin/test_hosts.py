@@ -5,6 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from onestack.compute import hosts, public
+from onestack.config import ConfigError
+from tests.compute.conftest import TOKEN
+
 BINARIES = ["nova-scheduler", "nova-conductor", "nova-compute"]
 
 
@@ -200,3 +204,17 @@ def test_availability_zones(nova, operator):
 @pytest.mark.parametrize("path", ["os-hypervisors/detail", "os-services", "os-availability-zone/detail", "os-hosts"])
 def test_the_old_v2_answers_too(nova, compute, path):
     assert compute.get(f"/v2/{path}", as_="admin").status_code == 200
+
+
+def test_a_machine_does_not_take_the_name_of_one_that_is_up(nova, operator):
+    def register(token):
+        with nova.cloud.db.write() as session:
+            public.register_host_token(session, nova.cloud, "host1", token)
+
+    register(TOKEN)  # a server of the machine itself starts again
+    with pytest.raises(ConfigError, match="host: 'host1' is another machine"):
+        register("of-another")
+    assert nova.agent.hello().status_code == 200
+    nova.cloud.clock.advance(hosts.DOWN_AFTER_SECONDS + 1)
+    register("of-another")
+    assert nova.agent.hello().status_code == 401

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from onestack.compute import hosts, nics, questions, schema, servers
 from onestack.compute.api import create_image, rebuild
+from onestack.compute.dialect import GONE
 from onestack.compute.servers import Loaded
 from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, NotImplementedHere
@@ -181,7 +182,7 @@ def _anything(_version: Version, _name: str, value: Any) -> Any:
 
 
 def _gone(_version: Version, _name: str, _value: Any) -> Any:
-    raise Gone("This resource is no longer available. No forwarding address is given.")
+    raise Gone(GONE)
 
 
 def _reboot_body(version: Version, name: str, value: Any) -> Any:

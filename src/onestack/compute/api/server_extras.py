@@ -8,13 +8,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from onestack.compute import links, schema, servers
+from onestack.compute.microversions import LEGACY
 from onestack.compute.models import Server
 from onestack.core.dialect import Version
 from onestack.core.http import Request, Response
 
 _EVENTS: tuple[tuple[Version, str], ...] = (
-    ((2, 0), "network-changed"), ((2, 0), "network-vif-plugged"), ((2, 0), "network-vif-unplugged"),
-    ((2, 0), "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
+    (LEGACY, "network-changed"), (LEGACY, "network-vif-plugged"), (LEGACY, "network-vif-unplugged"),
+    (LEGACY, "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
     ((2, 82), "accelerator-request-bound"), ((2, 93), "volume-reimaged"),
 )  # fmt: skip
 # What they say is in their tag.

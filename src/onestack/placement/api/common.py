@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
+from onestack.core.json_schema import mistake
 from onestack.placement import dialect, schemas, standard
-from onestack.placement.json_schema import mistake
 from onestack.placement.models import Provider, ResourceClass, Trait
 
 
@@ -71,18 +71,18 @@ def unknown_traits(session: Session, names: Iterable[str]) -> list[str]:
 
 def checked(body: Any, schema: schemas.Schema) -> Any:
     """The body of a request. Raises BadRequest."""
-    wrong = mistake(body, schema)
+    wrong = mistake(body, schema, schemas.KIND)
     if wrong is not None:
-        raise BadRequest(f"JSON does not validate: {wrong}")
+        raise BadRequest(f"JSON does not validate: {wrong.message}")
     return body
 
 
 def query(req: Request, schema: schemas.Schema) -> dict[str, str]:
     """The query of a request: of a name given twice the last value counts. Raises BadRequest."""
     values = dict(req.query)
-    wrong = mistake(values, schema)
+    wrong = mistake(values, schema, schemas.KIND)
     if wrong is not None:
-        raise bad_query(wrong)
+        raise bad_query(wrong.message)
     return values
 
 

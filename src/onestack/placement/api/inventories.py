@@ -134,7 +134,7 @@ def delete_all(req: Request, uuid: str) -> None:
 
 def not_yet(req: Request, uuid: str) -> None:
     """DELETE of all of them before 1.5."""
-    raise MethodNotAllowed("The method DELETE is not allowed for this resource. \n\n ")
+    raise MethodNotAllowed(f"The method {req.method} is not allowed for this resource. \n\n ")
 
 
 def delete(req: Request, uuid: str, resource_class: str) -> None:
