@@ -25,7 +25,7 @@ def _route(
 ) -> Route:  # fmt: skip
     if query is not None:
         handler = query.before(handler, authorize=rule is not None)
-        more["target"] = "object" if rule else "caller"
+        more["target"] = "late" if rule else "caller"
     return Route(method, path, handler, rule, body, until=until, **more)
 
 
@@ -55,11 +55,11 @@ _SG = f"{_V}os-security-groups"
 
 SECURITY_GROUPS = [
     _route("GET", _GROUPS, security_groups_proxy.index, f"{_SG}:get", query=_GROUPS_QUERY),
-    _route("POST", _GROUPS, security_groups_proxy.create, f"{_SG}:create", dict, target="object"),
+    _route("POST", _GROUPS, security_groups_proxy.create, f"{_SG}:create", dict, target="late"),
     _route("GET", f"{_GROUPS}/{{group_id}}", security_groups_proxy.show, f"{_SG}:show"),
-    _route("PUT", f"{_GROUPS}/{{group_id}}", security_groups_proxy.update, f"{_SG}:update", dict, target="object"),
+    _route("PUT", f"{_GROUPS}/{{group_id}}", security_groups_proxy.update, f"{_SG}:update", dict, target="late"),
     _route("DELETE", f"{_GROUPS}/{{group_id}}", security_groups_proxy.delete, f"{_SG}:delete", status=202),
-    _route("POST", _RULES, security_groups_proxy.create_rule, f"{_SG}:rule:create", dict, target="object"),
+    _route("POST", _RULES, security_groups_proxy.create_rule, f"{_SG}:rule:create", dict, target="late"),
     _route("DELETE", f"{_RULES}/{{rule_id}}", security_groups_proxy.delete_rule, f"{_SG}:rule:delete", status=202),
     Route(
         "GET", "/servers/{server_id}/os-security-groups",

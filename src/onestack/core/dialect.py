@@ -39,6 +39,7 @@ class Dialect:
     empty_type = ""  # the content type of an empty answer; old clients of most services try to parse what is JSON
     empty_is_null = False  # an empty body is read as null where any JSON will do
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
+    versions_everywhere = False  # a path or a method that leads nowhere has a microversion as well
     big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     only_routes = False  # a path has the methods of the table alone: no HEAD where GET is, no OPTIONS in Allow

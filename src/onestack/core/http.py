@@ -251,16 +251,16 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
     async def failed(
         request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
     ) -> None:
-        request_id = _request_id(service)
+        request_id, version = _request_id(service), (0, 0)
         if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
             return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
-            fault = await _not_allowed(service, pool, request, request_id, error)
+            fault, version = await _not_allowed(service, pool, request, request_id, error)
         elif isinstance(error, falcon.HTTPError):
             fault = service.dialect.malformed()
         else:
             fault = _internal(service, error, request_id)
-        _write_fault(service, request, response, fault, request_id, (0, 0))
+        _write_fault(service, request, response, fault, request_id, version)
 
     app.add_sink(unknown, "/")
     app.add_error_handler(Exception, failed)
@@ -284,19 +284,22 @@ async def _not_allowed(
     request: falcon.asgi.Request,
     request_id: str,
     error: falcon.HTTPMethodNotAllowed,
-) -> Fault:
-    """What is said of a method that a path doesn't have. Who has no token may not even be told that."""
+) -> tuple[Fault, Version]:
+    """What is said of a method that a path doesn't have, and at which version. Who has no token may not even be told
+    that."""
     dialect = service.dialect
-    if dialect.token_first:
-        req = Request(service, request, request_id, pool)
-        try:
+    req = Request(service, request, request_id, pool)
+    try:
+        if dialect.token_first:
             await req.run(_authenticate, req)
-        except Fault as refused:
-            return refused
+        if dialect.versions_everywhere:
+            req.version = dialect.version_at(request.path, request.headers)
+    except Fault as refused:
+        return refused, req.version
     fault = dialect.not_allowed(request.method)
     allowed = dict(error.headers or {}).get("Allow", "").split(", ")
     fault.headers["Allow"] = ", ".join(one for one in allowed if one != "OPTIONS" or not dialect.only_routes)
-    return fault
+    return fault, req.version
 
 
 class _Resource:
@@ -376,7 +379,7 @@ async def _route(service: Service, routes: list[Route] | None, req: Request) -> 
 
 def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route:
     dialect, path = service.dialect, req.falcon.path
-    if routes is None and dialect.token_first:
+    if routes is None and dialect.token_first and not dialect.versions_everywhere:
         raise dialect.nowhere(path)
     req.version = dialect.version_at(path, req.falcon.headers)
     if routes is None:

@@ -52,6 +52,7 @@ def concurrent(message: str) -> Conflict:
 
 class PlacementDialect(Dialect):
     token_first = True
+    versions_everywhere = True
 
     def error(self, fault: Fault) -> dict[str, Any]:
         message = fault.message
@@ -130,4 +131,7 @@ class PlacementDialect(Dialect):
         return NotFound("")
 
     def not_allowed(self, method: str) -> Fault:
-        return MethodNotAllowed("The method specified is not allowed for this resource.")
+        return MethodNotAllowed(
+            f"The method {method} is not allowed for this resource. \n\n "
+            "The method specified is not allowed for this resource."
+        )
