@@ -132,6 +132,12 @@ def test_mac_addresses(api, make, written, kept):
         ({"allowed_address_pairs": [{"ip_address": "x"}]}, "HTTPBadRequest", "'x' is not a valid IP address"),
         ({"allowed_address_pairs": [{"ip_address": "10.0.0.0/40"}]}, "HTTPBadRequest",
          "'10.0.0.0/40' is not a valid IP subnet"),
+        ({"allowed_address_pairs": [{"ip_address": "192.0.0.0/2"}]}, "HTTPBadRequest",
+         "Subnet 192.0.0.0/2 overlaps with multicast range 224.0.0.0/4, which is not supported."),
+        ({"allowed_address_pairs": [{"ip_address": "224.0.0.1"}]}, "HTTPBadRequest",
+         "IP 224.0.0.1 is a multicast address, which is not supported."),
+        ({"allowed_address_pairs": [{"ip_address": "10.0.0.1", "mac_address": "01:00:5e:00:00:01"}]}, "HTTPBadRequest",
+         "MAC address 01:00:5e:00:00:01 is a multicast address, which is not supported."),
         ({"fixed_ips": [{"ip_address": "010.0.0.1"}]}, "HTTPBadRequest", "Invalid input for fixed_ips. Reason: "
          "'010.0.0.1' is not an accepted IP address, '10.0.0.1' is recommended."),
         ({"fixed_ips": [{"colour": 1}]}, "InvalidInput",
@@ -168,6 +174,18 @@ def test_routers_and_networks_in_use(api, make):
         assert error(api.put(path, json={"x": 1}), 400, "BadRequest") == (
             "Bad router request: Either subnet_id or port_id must be specified."
         )
+
+
+def test_an_empty_change_sets_a_floating_ip_free(api, make):
+    net = make.network()
+    make.router(make.subnet(net), external=True)
+    port = make.port(net)
+    made = make.post("floatingip", "floatingips", floating_network_id=make.public()["id"], port_id=port["id"])
+    path = f"/v2.0/floatingips/{made['id']}"
+    kept = api.put(path, json={"floatingip": {"description": "d"}}).json["floatingip"]
+    assert (kept["port_id"], kept["description"]) == (port["id"], "d")
+    freed = api.put(path, json={"floatingip": {}}).json["floatingip"]
+    assert (freed["port_id"], freed["router_id"], freed["description"]) == (None, None, "d")
 
 
 def test_a_shared_subnet_is_not_for_everybodys_router(api, make, shared):

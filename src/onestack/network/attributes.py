@@ -280,15 +280,20 @@ _MAC = re.compile(
 )
 
 
-def mac(value: Any) -> str:
-    """A MAC address of one station, however it is written: fa:16:3e:00:00:01, FA-16-3E-0-0-1, fa16.3e00.0001."""
+def mac(value: Any, group: str = "'{}' is not a valid MAC address") -> str:
+    """A MAC address of one station, however it is written: fa:16:3e:00:00:01, FA-16-3E-0-0-1, fa16.3e00.0001.
+
+    `group`: what is said of an address of many.
+    """
     found = ""
     if isinstance(value, str) and _MAC.fullmatch(value):
         parts = re.split("[:-]", value)
         digits = "".join(part.zfill(2) for part in parts) if len(parts) > 1 else value.replace(".", "")
         found = ":".join(digits[start : start + 2] for start in range(0, 12, 2)).lower()
-    if not found or found == "00:00:00:00:00:00" or int(found[:2], 16) & 1:
+    if found in ("", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"):
         raise Reason(f"'{value}' is not a valid MAC address")
+    if int(found[:2], 16) & 1:
+        raise Reason(group.format(value))
     return found
 
 
@@ -410,15 +415,29 @@ def _pair(item: dict[str, Any]) -> dict[str, str]:
     """One allowed address pair; its address is kept with its host bits."""
     pair: dict[str, str] = {}
     if "mac_address" in item:
-        pair["mac_address"] = mac(item["mac_address"])
+        pair["mac_address"] = mac(item["mac_address"], group="MAC address {} is a multicast address, which is not "
+                                  "supported.")  # fmt: skip
     if "ip_address" not in item:
         raise errors.bad("AllowedAddressPairsMissingIP", "AllowedAddressPair must contain ip_address")
     extra = set(item) - {"mac_address", "ip_address"}
     if extra:
         raise Reason(f"Unrecognized attribute(s) '{', '.join(sorted(extra))}'")
     (network if "/" in str(item["ip_address"]) else address)(item["ip_address"])
+    _refuse_multicast(item["ip_address"])
     pair["ip_address"] = str(item["ip_address"]).lower()
     return pair
+
+
+def _refuse_multicast(value: str) -> None:
+    """Groups are nobody's address; only all of IPv4 may contain them."""
+    if "/" not in value:
+        if ipaddress.ip_address(value).is_multicast:
+            raise Reason(f"IP {value} is a multicast address, which is not supported.")
+        return
+    found = ipaddress.ip_network(value, strict=False)
+    groups = ipaddress.ip_network("224.0.0.0/4" if found.version == 4 else "ff00::/8")
+    if found != ipaddress.ip_network("0.0.0.0/0") and found.overlaps(groups):
+        raise Reason(f"Subnet {value} overlaps with multicast range {groups}, which is not supported.")
 
 
 _LABEL = re.compile(r"[a-z0-9-]{1,63}")

@@ -91,7 +91,8 @@ def _address_port(
 
 
 def update(session: Session, cloud: Cloud, ctx: Context, floating: FloatingIp, values: dict[str, Any]) -> None:
-    """Associate, disassociate (`port_id: null`), describe."""
+    """Associate, disassociate (`port_id: null`, or nothing at all), describe."""
+    values = values or {"port_id": None}
     if values.get("fixed_ip_address") is not None and not values.get("port_id"):
         raise _bad("fixed_ip_address cannot be specified without a port_id")
     if "port_id" in values:
