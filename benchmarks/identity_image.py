@@ -3,7 +3,7 @@
     eval "$(./onestack openrc)"; python benchmarks/identity_image.py --pid server=PID [--users 10000] [--size-mb 1024]
 
 Prints one JSON object; `--pid` and `calibration` as in api.py. What it makes is removed at the end. The file that is
-uploaded lies in --directory, which should be on the disk that the images are on.
+uploaded lies in --directory, which should be on the disk that the images are on. Any OpenStack will do.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Figures(Bench):
                        "Content-Length": str(file.stat().st_size)}  # fmt: skip
             begin = time.perf_counter()
             with file.open("rb") as data:
-                connection.request("PUT", f"/v2/images/{image}/file", data, headers)
+                connection.request("PUT", self.path(image), data, headers)
                 answer = connection.getresponse()
                 answer.read()
             times.append(time.perf_counter() - begin)
@@ -106,13 +106,17 @@ class Figures(Bench):
 
     def download(self, image: str, size: int) -> None:
         connection = self.connection()
-        connection.request("GET", f"/v2/images/{image}/file", headers={"X-Auth-Token": self.cloud.token})
+        connection.request("GET", self.path(image), headers={"X-Auth-Token": self.cloud.token})
         answer = connection.getresponse()
         buffer, got = bytearray(BLOCK), 0
         while count := answer.readinto(buffer):
             got += count
         if got != size:
             raise SystemExit(f"download: {got} bytes instead of {size}")
+
+    def path(self, image: str) -> str:
+        base = urllib.parse.urlsplit(self.cloud.catalog["image"]).path.removesuffix("/v2")
+        return f"{base}/v2/images/{image}/file"
 
     def connection(self) -> http.client.HTTPConnection:
         netloc = urllib.parse.urlsplit(self.cloud.catalog["image"]).netloc

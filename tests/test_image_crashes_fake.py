@@ -169,6 +169,17 @@ class ImageUser:
         assert image.get("os_glance_failed_import", "") == ""
         assert self.download(image_id) == data
 
+    def one_converted(self, image_id: str) -> None:
+        """Servers are made from one object of the default store, which is there."""
+        folder = self.settings.path("images", image_id[:2])
+
+        def one() -> bool:
+            rows = [row for row in self.left() if row.startswith(f"location file {image_id[:2]}/{image_id}-")]
+            files = list(folder.glob(f"{image_id}-*"))
+            return len(rows) == len(files) == 1 and rows[0].endswith(f"{files[0].name} converted")
+
+        until(one, SECONDS, f"image {image_id} is converted")
+
     def download(self, image_id: str) -> bytes:
         """What broke off is taken up where it broke."""
         got, size = b"", 0
@@ -247,6 +258,29 @@ def test_stage_and_import_into_two_stores(user: ImageUser) -> None:
     user.doom.at_every_point(
         "server", life, wanted=["before move", "after move", "after FileStore.put", "onestack.image.imports._finish"]
     )
+
+
+@pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
+@pytest.mark.parametrize("imported", [False, True])
+def test_a_disk_that_is_converted_for_servers(user: ImageUser, tmp_path: Path, imported: bool) -> None:
+    raw, disk = tmp_path / "disk", tmp_path / "disk.vmdk"
+    raw.write_bytes(SMALL.ljust(1 << 20, b"\0"))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vmdk", raw, disk], check=True)
+    data = disk.read_bytes()
+
+    def life() -> None:
+        image = user.create("vmdk")
+        if imported:
+            user.send(image, data, "stage")
+            user.import_(image, {"name": "glance-direct"}, api=user.user, stores=["second", "far"])
+        else:
+            user.send(image, data, store="far")
+        user.converges(image, data, "second,far" if imported else "far")
+        user.one_converted(image)
+        user.delete(image)
+
+    points = ["before FileStore.put", "after FileStore.put", "after S3Store.put"]
+    user.doom.at_every_point("server", life, wanted=points + ["imports._finish"] * imported)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import libvirt
 import pytest
 
 from onestack import wire
@@ -27,6 +26,7 @@ from tests.agent.test_system_libvirt import (
     wait_for_boot,
 )
 
+libvirt = pytest.importorskip("libvirt")
 pytestmark = [pytest.mark.system, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 __all__ = ["host", "image", "libvirt_connection", "ovs"]  # fixtures
 MIB = 2**20

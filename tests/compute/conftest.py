@@ -158,7 +158,7 @@ def built(cloud):
         for image_id in (IMAGE, OTHER_IMAGE):
             add_image(session, cloud, image_id)
         public.bootstrap(session, cloud)
-        public.register_host_token(session, "host1", TOKEN)
+        public.register_host_token(session, cloud, "host1", TOKEN)
     return found
 
 

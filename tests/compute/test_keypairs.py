@@ -85,3 +85,16 @@ def test_quota(compute, cloud):
     refused = add(compute, name="b")
     assert refused.status_code == 403
     assert refused.json["forbidden"]["message"] == "Quota exceeded, too many key pairs."
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [("{} {}", 201), ("{} {}\n", 201), ("{} {} a comment", 201), ("{}\t{}", 400), ("  {} {}", 400), ("{}  {}", 400)],
+)
+def test_one_space_comes_before_a_key(compute, form, status):
+    public = form.format(*KEY.split(" ")[:2])
+    answer = compute.post(
+        "/v2.1/os-keypairs", json={"keypair": {"name": "spaced", "public_key": public}},
+        headers={"OpenStack-API-Version": "compute 2.2"},
+    )  # fmt: skip
+    assert answer.status_code == status, answer.text

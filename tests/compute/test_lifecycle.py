@@ -230,7 +230,7 @@ def test_an_agent_touches_only_its_own_servers(nova):
 
     server_id = nova.boot()
     with nova.cloud.db.write() as session:
-        public.register_host_token(session, "evil", "evil-token")
+        public.register_host_token(session, nova.cloud, "evil", "evil-token")
     evil = PlayedAgent(nova.agents, "evil", "evil-token")
     assert evil.hello().status_code == 200
     assert evil.work(after=0).servers == []

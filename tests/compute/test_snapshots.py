@@ -474,7 +474,7 @@ def test_only_the_servers_host_may_send_it(shots):
     image_id = shots.begin(server_id)
     spec = shots.spec()
     with shots.nova.cloud.db.write() as session:
-        public.register_host_token(session, "evil", "evil-token")
+        public.register_host_token(session, shots.nova.cloud, "evil", "evil-token")
     evil = PlayedAgent(shots.nova.agents, "evil", "evil-token")
     evil.hello()
     assert shots.offer(spec, len(DISK), evil).status_code == 404

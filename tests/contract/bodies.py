@@ -286,7 +286,10 @@ NETWORK: Bodies = {
     ("network", "PUT", f"{_R}/remove_router_interface"): [{"subnet_id": "$subnet_id"}, {"port_id": "$port_id"}],
     ("network", "PUT", f"{_R}/add_extraroutes"): [{"router": {"routes": _ROUTES}}],
     ("network", "PUT", f"{_R}/remove_extraroutes"): [{"router": {"routes": _ROUTES}}],
-    ("network", "PUT", "/v2.0/quotas/{project_id}"): [{"quota": {"network": 5, "port": -1, "floatingip": 0}}],
+    ("network", "POST", "/v2.0/quotas"): [{"quota": {"network": 5}}],
+    ("network", "PUT", "/v2.0/quotas/{project_id}"): [
+        {"quota": {"network": 5, "port": -1, "floatingip": 0, "force": True}}
+    ],
 }
 for _noun, _list in _OBJECTS.items():
     _plural = f"{_noun}s".replace("_", "-")
@@ -299,7 +302,8 @@ for _noun, _list in _OBJECTS.items():
         *({_noun: {key: value for key, value in _values.items() if key not in _fixed}} for _values in _list),
         {_noun: {"description": "x"}},
     ]
-    NETWORK[("network", "PUT", f"/v2.0/{_plural}/{{{_key}}}/tags")] = [{"tags": ["a", "b"]}]
+    for _method in ("POST", "PUT"):
+        NETWORK[("network", _method, f"/v2.0/{_plural}/{{{_key}}}/tags")] = [{"tags": ["a", "b"]}]
 
 _SERVER = {"name": "s", "flavorRef": "1", "imageRef": "$public_image_id"}
 _FULL_SERVER = _SERVER | {
@@ -373,6 +377,7 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ("PUT", "/os-quota-sets/{project_id}"): [{"quota_set": {"cores": 5, "instances": -1, "ram": 9, "force": True}}],
     ("PUT", "/os-quota-class-sets/{class_id}"): [{"quota_class_set": {"cores": 5, "instances": -1}}],
     ("PUT", "/os-services/{service}"): [
+        {"host": HOST, "binary": "nova-compute"},
         {"host": HOST, "binary": "nova-compute", "disabled_reason": "r", "forced_down": True},
         {"status": "disabled", "disabled_reason": "r"}, {"forced_down": True},
     ],
@@ -386,6 +391,9 @@ _COMPUTE: dict[tuple[str, str], list[Any]] = {
     ("POST", "/os-server-groups"): [
         {"server_group": {"name": "g", "policies": ["affinity"]}},
         {"server_group": {"name": "g", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}},
+    ],
+    ("POST", "/os-assisted-volume-snapshots"): [
+        {"snapshot": {"volume_id": "v", "create_info": {"snapshot_id": "s", "type": "qcow2", "new_file": "f"}}},
     ],
     ("POST", "/os-server-external-events"): [
         {"events": [{"name": "network-changed", "server_uuid": "$server_id", "tag": "$nic_id", "status": "completed"}]},
@@ -433,7 +441,8 @@ _PARAMETERS = (
     ("compute", "", "group_id", "$security_group_id"), ("compute", "", "token", "$console_token"),
     ("compute", "", "address", "10.0.0.9"), ("image", "/file", "image_id", "$image_id"),
     ("image", "/v2/stores/", "store_id", "file"),
-    ("compute", "", "before", "2026-01-01 00:00:00"),
+    ("compute", "", "before", "2026-01-01 00:00:00"), ("compute", "", "snapshot_id", "s"),
+    ("compute", "", "domain", "d"), ("compute", "", "entry", "e"),
 )  # fmt: skip
 
 

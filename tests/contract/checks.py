@@ -25,7 +25,7 @@ def check_answer(service: str, method: str, answer: Answer) -> None:
     if answer.status >= 400:
         check_error(service, answer)
     elif answer.body and answer.headers.get("content-type", "").startswith("application/json"):
-        assert isinstance(answer.json, (dict, list))
+        assert answer.json is None or isinstance(answer.json, (dict, list))
 
 
 def check_error(service: str, answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""Cases of the jsonschema library 4.26, its words included."""
+"""What is said of what is wrong, and that it costs little however much that is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from onestack.core.json_schema import mistake
+from onestack.core.json_schema import kind, mistake
 
 NAMED = {"name": "thing", "properties": {"name": {"type": "string"}}, "additionalProperties": False}
 PATTERNS = {"patternProperties": {"^x": {"type": "string"}}, "additionalProperties": False}
@@ -49,9 +49,12 @@ CASES: list[tuple[Any, dict[str, Any], str | None]] = [
 ]
 
 
+EVEN = kind({"even": lambda text, _: len(text) % 2 == 0})
+
+
 @pytest.mark.parametrize(("value", "schema", "words"), CASES)
 def test_one_line(value: Any, schema: dict[str, Any], words: str | None) -> None:
-    found = mistake(value, schema, {"even": lambda text, _: len(text) % 2 == 0})
+    found = mistake(value, schema, EVEN)
     assert (None if found is None else found.message) == words
 
 
@@ -59,7 +62,7 @@ def test_explained() -> None:
     schema = {"properties": {"tags": {"type": "array", "items": {"type": "string", "maxLength": 3}}}}
     found = mistake({"tags": ["a", "long"]}, schema)
     assert found is not None
-    assert found.explained() == (
+    assert found.explained == (
         "'long' is too long\n\n"
         "Failed validating 'maxLength' in schema['properties']['tags']['items']:\n"
         "    {'type': 'string', 'maxLength': 3}\n\n"
@@ -71,4 +74,15 @@ def test_explained() -> None:
 def test_a_huge_value_is_not_repeated_whole() -> None:
     found = mistake(["x" * 1_000_000], {"type": "string"})
     assert found is not None
-    assert len(found.explained()) < 25_000
+    assert len(found.explained) < 25_000
+
+
+def test_a_long_list_of_mistakes_is_not_looked_at_whole() -> None:
+    looked = []
+
+    def look(text: str, _: object) -> bool:
+        looked.append(text)
+        return False
+
+    assert mistake(["x"] * 100_000, {"items": {"format": "looked"}}, kind({"looked": look})) is not None
+    assert len(looked) <= 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import msgspec
 import pytest
@@ -16,12 +15,11 @@ from onestack.image.models import Image
 from onestack.image.models_stores import ImageLocation
 from tests.conftest import PERSONAS
 from tests.image import hostile
-from tests.image.conftest import BYTES, images_of
+from tests.image.conftest import BYTES, images_of, needs_qemu
 from tests.image.stores import LOCAL, Web, with_image
 from tests.image.test_v1 import V1
 
 attacks = pytest.mark.parametrize("name", hostile.ATTACKS)
-needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
 
 
 @pytest.fixture

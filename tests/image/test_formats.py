@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import struct
 import subprocess
 import uuid
@@ -14,9 +13,9 @@ from hypothesis import strategies as st
 
 from onestack.image import formats, public
 from onestack.image.formats import Unsafe
+from tests.image.conftest import needs_qemu
 
 SIZE = 8 << 20
-needs_qemu = pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed")
 
 
 def make(path, fmt, *options):
@@ -181,10 +180,14 @@ def test_other_formats_are_converted(images, cloud, tmp_path, fmt, name):
     image = images.active(disk.read_bytes(), disk_format=name)
     assert (image["disk_format"], image["virtual_size"]) == (name, SIZE)
     assert images.client.get(f"/v2/images/{image['id']}/file").content == disk.read_bytes()
-    assert images.files() == {image["id"], image["id"] + ".boot"}
     with cloud.db.read() as session:
-        (path,) = public.boot_source(cloud, session, image["id"]).files
+        source = public.boot_source(cloud, session, image["id"])
+    path = tmp_path / "converted"
+    path.write_bytes(b"".join(source.open(cloud)))
+    assert path.stat().st_size == source.size
     assert formats.inspect(path) == ("qcow2", SIZE)
+    assert images.files() == {image["id"], source.objects[0][1].rpartition("/")[2]}
+    assert image["stores"] == "file"  # it is no second location
     subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(path), str(tmp_path / "again")], check=True)
     assert (tmp_path / "again").read_bytes() == raw.read_bytes()
     assert images.client.delete(f"/v2/images/{image['id']}").status_code == 204

@@ -10,7 +10,7 @@ from onestack.config import DISK_FORMATS
 from onestack.image import formats, public
 from onestack.image.formats import Unsafe
 from tests.conftest import PERSONAS
-from tests.image.conftest import images_of
+from tests.image.conftest import images_of, needs_qemu
 from tests.image.stores import with_image
 from tests.tempest.images import KINDS, SECTOR, Unsupported
 
@@ -95,6 +95,7 @@ def test_a_disk_that_is_said_to_be_gpt_is_looked_at(with_gpt, data, offset, valu
     assert (answer.status_code, words in answer.text) == (415, True), answer.text
 
 
+@needs_qemu
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_all_kinds_where_images_are_converted(cloud, client_of, data, kind):
     with_image(cloud, disk_formats=[*DISK_FORMATS, "gpt", "qed"], image_import_plugins=["image_conversion"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
+import subprocess
 
 import msgspec
 import pytest
@@ -13,12 +15,12 @@ from onestack.core import node, operations
 from onestack.core.cloud import Cloud
 from onestack.core.db import Database
 from onestack.core.operations import Operation
-from onestack.image import imports, objects, service, sweep
+from onestack.image import imports, objects, public, service, sweep
 from onestack.image.models import Image
 from onestack.image.models_stores import CachedImage
 from onestack.image.sweep import Sweeper
 from tests.conftest import PERSONAS
-from tests.image.conftest import Images
+from tests.image.conftest import Images, needs_qemu
 from tests.image.stores import LOCAL, Web, with_image
 
 DATA = b"0123456789" * 1000
@@ -208,6 +210,31 @@ def test_a_download_that_one_node_began_is_ended_by_another(nodes):
     assert there.client.get(f"/v2/images/{image}/file").content == DATA
     assert there.files() == set()
     assert sweep.superfluous(here.cloud) == [f"{image}.staged"]
+
+
+@needs_qemu
+@pytest.mark.parametrize("how", ["file", "stage"])
+def test_what_an_image_was_converted_to_is_read_by_every_node(nodes, tmp_path, how):
+    here, there = nodes
+    raw, disk = tmp_path / "raw", tmp_path / "disk"
+    raw.write_bytes(b"bootable" * (1 << 17))
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "vmdk", raw, disk], check=True)
+    image = here.create(disk_format="vmdk")["id"]
+    assert here.upload(image, disk.read_bytes(), where=how).status_code == 204
+    if how == "stage":
+        here.client.post(f"/v2/images/{image}/import", json=DIRECT)
+        here.work()
+    assert here.show(image).json["status"] == "active"
+    with there.cloud.db.read() as session:
+        source = public.boot_source(there.cloud, session, image)
+        promised = session.get(Image, image).boot_hash_value
+    data = b"".join(source.open(there.cloud))
+    assert hashlib.sha512(data).hexdigest() == promised
+    assert data[:4] == b"QFI\xfb"
+    assert there.client.delete(f"/v2/images/{image}").status_code == 204
+    assert list((tmp_path / "shared").rglob("*-*")) == []
+    with here.cloud.db.read() as session:
+        assert objects.all_of(session, image) == []
 
 
 def test_the_sweep_leaves_what_is_being_worked_on(nodes):

@@ -198,8 +198,8 @@ def test_an_upload_whose_object_was_given_up_meanwhile(several, cloud, monkeypat
     image = several.create()["id"]
     put = objects.put
 
-    def halted(*args):
-        found = put(*args)
+    def halted(*args, **more):
+        found = put(*args, **more)
         objects.doom(cloud, [found])
         return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 
 from tests.network.test_networks import error
@@ -68,8 +69,48 @@ def test_bad_pages(api, make):
     error(api.get("/v2.0/networks?sort_dir=asc"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/networks?sort_key=name"), 400, "HTTPBadRequest")
     error(api.get("/v2.0/ports?fixed_ips=x"), 400, "InvalidInput")
-    error(api.get("/v2.0/networks?limit=-1"), 400, "HTTPBadRequest")
-    error(api.get("/v2.0/networks?marker=8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"), 404, "NetworkNotFound")
+    for limit in ("-1", "x", ""):
+        message = error(api.get(f"/v2.0/networks?limit={limit}"), 400, "BadRequest")
+        assert message == f"Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
+    error(api.get("/v2.0/networks?limit=1&marker=8d7f5ad0-3a7b-4b0d-8b54-3b3c1a2f4d5e"), 404, "NetworkNotFound")
+    # Without a limit there are no pages.
+    assert api.get("/v2.0/networks?marker=x&page_reverse=x").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "kind", "message"),
+    [
+        ("networks?colour=1", "HTTPBadRequest", "['colour'] is invalid attribute for filtering"),
+        ("networks?created_at=1", "HTTPBadRequest", "['created_at'] is invalid attribute for filtering"),
+        ("routers?status=ACTIVE", "HTTPBadRequest", "['status'] is invalid attribute for filtering"),
+        ("networks?sort_key=created_at&sort_dir=asc", "HTTPBadRequest",
+         "['created_at'] is invalid attribute for sort_keys"),
+        ("subnets?cidr=x", "InvalidInput", "Invalid input for operation: x is not in a CIDR format."),
+        ("networks?mtu=x", "InvalidInput", "Invalid input for operation: 'x' is not an integer."),
+        ("security-group-rules?port_range_min=x", "SecurityGroupInvalidPortValue", "Invalid value for port x"),
+        ("security-group-rules?remote_ip_prefix=x", "InvalidCIDR", "Invalid CIDR x given as IP prefix."),
+        ("availability_zones?name=x", "InvalidInput", "Invalid input for operation: 'name' is not supported for "
+         "filtering."),
+    ],
+)  # fmt: skip
+def test_what_a_list_is_not_filtered_by(api, query, kind, message):
+    assert error(api.get(f"/v2.0/{query}"), 400, kind) == message
+
+
+def test_filters_of_rules(api, make):
+    group = make.post("security_group", "security-groups", name="g")
+    rule = {"security_group_id": group["id"], "direction": "ingress"}
+    make.post("security_group_rule", "security-group-rules", **rule, protocol="tcp", port_range_min=1, port_range_max=9)
+    make.post("security_group_rule", "security-group-rules", **rule, remote_ip_prefix="10.0.0.0/8")
+
+    def count(query):
+        path = f"/v2.0/security-group-rules?security_group_id={group['id']}&{query}"
+        return len(api.get(path).json["security_group_rules"])
+
+    for query, number in (("protocol=TCP", 1), ("ethertype=ipv6", 1), ("port_range_min=1", 1), ("direction=egress", 2),
+                          ("remote_ip_prefix=10.0.0.0/8", 1), ("remote_ip_prefix=", 3), ("revision_number=0", 4),
+                          ("revision_number=x", 0), ("belongs_to_default_sg=False", 4)):  # fmt: skip
+        assert count(query) == number, query
 
 
 def test_the_number_of_queries_does_not_depend_on_the_length(api, make, cloud):
@@ -111,4 +152,9 @@ def test_agents_zones_and_addresses(api, make, cloud, sync):
     path = f"/v2.0/network-ip-availabilities/{net['id']}"
     found = api.get(path, as_="admin").json["network_ip_availability"]
     assert (found["total_ips"], found["used_ips"]) == (253, 1)
-    assert api.get(path).status_code == 403
+    error(api.get(path), 404, "HTTPNotFound")
+    assert api.get("/v2.0/network-ip-availabilities").json == {"network_ip_availabilities": []}
+    assert api.get(f"/v2.0/network-ip-availabilities?network_id={net['id']}&ip_version=6", as_="admin").json == {
+        "network_ip_availabilities": []
+    }
+    error(api.get(f"/v2.0/agents/{agents[0]['id']}"), 404, "AgentNotFound")

@@ -169,7 +169,7 @@ def test_bad_interfaces(api, make):
     overlapping = make.subnet(make.network())
     for body, status, kind in (
         ({}, 400, "BadRequest"),
-        ({"subnet_id": "x"}, 400, "HTTPBadRequest"),
+        ({"subnet_id": "x"}, 400, "BadRequest"),
         ({"subnet_id": sub["id"], "port_id": port["id"]}, 400, "BadRequest"),
         ({"subnet_id": sub["id"]}, 400, "BadRequest"),
         ({"subnet_id": lone["id"]}, 400, "BadRequest"),

@@ -68,7 +68,7 @@ def test_refusals(api, make, net, allocate):
     refused("PortInUse", Conflict, lambda: allocate("s", NicRequest(port_id=used)))
     refused("PortNotFound", NotFound, lambda: allocate("s", NicRequest(port_id="0" * 32)))
     refused("SecurityGroupNotFound", NotFound, lambda: allocate(security_groups=["nope"]))
-    api.put(f"/v2.0/quotas/{PROJECT}", as_="admin", json={"quota": {"port": 0}})
+    api.put(f"/v2.0/quotas/{PROJECT}", as_="admin", json={"quota": {"port": 0, "force": True}})
     refused("OverQuota", Conflict, allocate)
 
 

@@ -290,6 +290,7 @@ def test_candidates_are_of_one_tree(nested, query, given, version):
         ("resources=VCPU:1&member_of=x", "to contain valid UUID(s). Got: x", "1.39"),
         ("resources=VCPU:1&member_of=!" + HOST, "are not supported in the specified microversion", "1.31"),
         ("resources1=VCPU:1&resources2=VCPU:1", 'The "group_policy" parameter is required', "1.39"),
+        ("resources=VCPU:1&required=NO_B,NO_A", "No such trait(s): NO_A.", "1.39"),
         ("required1=OWNER_NOVA&resources=VCPU:1", "Found the following orphaned traits keys: required1", "1.35"),
         ("resources=VCPU:1&same_subtree=_a", "Real suffixes should be specified in `same_subtree`", "1.39"),
         ("resources=VCPU:1&root_required=OWNER_NOVA&root_required=OWNER_NOVA", "specified only once.", "1.39"),
@@ -329,7 +330,7 @@ def test_bad_candidate_queries_are_refused(placement, query, words, version):
         ("GET", "/resource_providers?foo=1", None, 400, "('foo' was unexpected)", "1.39"),
         ("GET", "/usages", None, 400, "'project_id' is a required property", "1.39"),
         ("GET", "/resource_providers/", None, 404, "", "1.39"),
-        ("GET", "/reshaper", None, 405, "", "1.39"),
+        ("GET", "/reshaper", None, 405, "The method GET is not allowed for this resource.", "1.39"),
         ("POST", "/reshaper", {}, 403, "placement:reshaper:reshape", "1.39"),
         ("GET", "/resource_providers", None, 400, "invalid version string: 1.x", "1.x"),
     ],
@@ -341,6 +342,14 @@ def test_what_is_refused_and_how(placement, method, path, body, status, words, v
     answer = api(placement, method, path.replace("{host}", f"/resource_providers/{HOST}"), version, **more)
     assert answer.status_code == status
     assert words in answer.json["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nope", 404), ("PATCH", "/traits", 405)])
+def test_what_leads_nowhere_has_a_code_and_wants_a_token(placement, method, path, status):
+    for version, code in (("1.22", None), ("1.23", "placement.undefined_code")):
+        answer = api(placement, method, path, version)
+        assert (answer.status_code, answer.json["errors"][0].get("code")) == (status, code)
+    assert api(placement, method, path, as_=None).status_code == 401
 
 
 def test_only_json_is_read_and_spoken(placement):

@@ -22,5 +22,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"Stopped: {', '.join(stopped)}." if stopped else "Nothing was running.")
     guests = len(libvirt.guests()) if programs.real(settings) else 0
     if guests:
-        print(f"{guests} VM{'s' if guests > 1 else ''} of this machine go on running; `up` finds them again.")
+        running = "1 VM of this machine goes" if guests == 1 else f"{guests} VMs of this machine go"
+        print(f"{running} on running; `up` finds what is there again.")
     return 0

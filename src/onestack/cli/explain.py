@@ -115,8 +115,8 @@ def _matching(service: Any, method: str, path: str) -> list[Any]:
     """Literal paths before templates: `/v3/users/x` is not the route of `/v3/users/{user_id}/…`."""
     plain = "/" + path.split("?")[0].strip("/")
     if service.rewrite is not None and "{" not in plain:
-        plain = service.rewrite(plain)
-        if plain.startswith(_NOWHERE):
+        asked, plain = plain, service.rewrite(plain)
+        if plain.startswith(_NOWHERE) or (plain == "/" and asked != "/"):
             return []
     exact = [route for route in service.routes if route.method == method and route.path == plain]
     if exact:

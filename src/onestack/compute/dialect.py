@@ -31,6 +31,8 @@ _NOWHERE = "/-"  # no route is there
 CHOICES = "/-/choices"  # what begins with no version
 DOCUMENT = "/~"  # after a version: its document below a project's id, which wants a token
 
+GONE = "This resource is no longer available. No forwarding address is given."
+
 _VERSION_HEADER = "OpenStack-API-Version"
 _LEGACY_HEADER = "X-OpenStack-Nova-API-Version"
 _MEDIA = frozenset(("application/json", "application/vnd.openstack.compute+json", "text/plain", ""))
@@ -54,6 +56,7 @@ class ComputeDialect(Dialect):
     empty_is_null = True
     token_first = True
     knows_methods = False
+    only_routes = True
     internal = (
         "Unexpected API Error. Please report this to the operator of this cloud, with the request id of this answer."
     )

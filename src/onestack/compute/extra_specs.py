@@ -10,11 +10,11 @@ import re
 from collections.abc import Callable
 
 from onestack.core.errors import BadRequest
+from onestack.core.words import truth
 from onestack.placement import public as placement
 
 Check = Callable[[str], str | None]  # value → what is wrong with it
 
-_BOOLEANS = frozenset(("1", "t", "true", "on", "y", "yes", "0", "f", "false", "off", "n", "no"))
 _GROUP = "([a-zA-Z0-9_-]{1,64})?"  # behind `resources` and `trait`: what is asked of one provider together
 
 
@@ -23,7 +23,7 @@ def _anything(_value: str) -> str | None:
 
 
 def _flag(value: str) -> str | None:
-    return None if value.strip().lower() in _BOOLEANS else f"'{value}' is not a valid boolean-like value."
+    return None if truth(value) is not None else f"'{value}' is not a valid boolean-like value."
 
 
 def _whole(low: int | None = None, high: int | None = None) -> Check:

@@ -26,7 +26,8 @@ def fingerprint(public_key: str, kind: str) -> str:
                 f"Keypair data is invalid: failed to generate X509 fingerprint. Error message: {error}"
             ) from None
         return _colons(certificate.fingerprint(hashes.SHA1()).hex())  # noqa: S303
-    words = public_key.split()
+    # A space, and one alone: tabs and indents are refused as in Nova. Without a comment a line may end after the key.
+    words = [word.rstrip() for word in public_key.split(" ")]
     try:
         if len(words) < 2:
             raise ValueError

@@ -96,6 +96,8 @@ POLICIES: dict[str, str] = {
     f"{_V}os-instance-actions:events:details": ADMIN,
     f"{_V}os-server-diagnostics": ADMIN,
     f"{_V}os-migrations:index": ADMIN,
+    f"{_V}os-assisted-volume-snapshots:create": ADMIN,
+    f"{_V}os-assisted-volume-snapshots:delete": ADMIN,
     f"{_V}servers:migrations:index": ADMIN,
     f"{_V}os-volumes-attachments:index": READER,
     f"{_V}extensions": ANY,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.compute import links
+from onestack.compute import queries
 from onestack.compute.api import (
     actions,
     diagnostics,
@@ -25,12 +25,13 @@ from onestack.compute.api import (
     versions,
 )
 from onestack.compute.dialect import CHOICES, DOCUMENT
-from onestack.core.http import Request
+from onestack.compute.queries import LIMIT, NOTHING, OF_USER, Parameter, Query
+from onestack.core.dialect import Version
 from onestack.core.routes import Route
 
 _V = "os_compute_api:"
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 VERSIONS = [
     *(Route(method, "/", versions.index, public=True) for method in _METHODS),
@@ -41,66 +42,83 @@ VERSIONS = [
     Route("GET", f"/v2.1{DOCUMENT}", versions.show_v21),
 ]
 
+_SORT_KEYS = (
+    "created_at", "description", "disabled", "ephemeral_gb", "flavorid", "id", "is_public", "memory_mb", "name",
+    "root_gb", "rxtx_factor", "swap", "updated_at", "vcpu_weight", "vcpus",
+)  # fmt: skip
+_LAST_FACTOR: Version = (2, 101)  # rxtx_factor
+_FLAVORS = Query(
+    (
+        LIMIT, Parameter("marker"), Parameter("is_public"), Parameter("minRam"), Parameter("minDisk"),
+        Parameter("sort_key", queries.one_of(*_SORT_KEYS), until=_LAST_FACTOR),
+        Parameter("sort_key", queries.one_of(*(key for key in _SORT_KEYS if key != "rxtx_factor")), since=(2, 102)),
+        Parameter("sort_dir", queries.one_of("asc", "desc")), Parameter("name", since=(2, 102)),
+    ),
+)  # fmt: skip
+_FLAVOR = "/flavors/{flavor_id}"
+_SPECS, _SPEC = f"{_FLAVOR}/os-extra_specs", f"{_FLAVOR}/os-extra_specs/{{key}}"
+
+
+def _asked(method: str, path: str, handler: Any, rule: str, query: Query) -> Route:
+    """A route whose query is looked at before its rule."""
+    return Route(method, path, query.before(handler, authorize=True), _V + rule, target="late")
+
+
+def _given(
+    method: str, path: str, handler: Any, rule: str, body: Any = dict, target: str = "late", **more: Any
+) -> Route:  # fmt: skip
+    """A route whose handler looks at the body, then checks the rule."""
+    return Route(method, path, handler, _V + rule, body, target=target, **more)
+
+
 FLAVORS = [
-    Route("GET", "/flavors", flavors.index, f"{_V}flavors"),
-    Route("POST", "/flavors", flavors.create, f"{_V}os-flavor-manage:create", dict),
-    Route("GET", "/flavors/detail", flavors.detail, f"{_V}flavors"),
-    Route("GET", "/flavors/{flavor_id}", flavors.show, f"{_V}flavors"),
-    Route("PUT", "/flavors/{flavor_id}", flavors.update, f"{_V}os-flavor-manage:update", dict, since=(2, 55)),
-    Route("DELETE", "/flavors/{flavor_id}", flavors.delete, f"{_V}os-flavor-manage:delete", status=202),
-    Route("POST", "/flavors/{flavor_id}/action", flavor_access.action, f"{_V}os-flavor-access", dict, target="object"),
-    Route("GET", "/flavors/{flavor_id}/os-flavor-access", flavor_access.index, f"{_V}os-flavor-access"),
-    Route(
-        "GET", "/flavors/{flavor_id}/os-extra_specs", flavor_extra_specs.index, f"{_V}os-flavor-extra-specs:index"
-    ),
-    Route(
-        "POST", "/flavors/{flavor_id}/os-extra_specs", flavor_extra_specs.create, f"{_V}os-flavor-extra-specs:create",
-        dict,
-    ),
-    Route(
-        "GET", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extra_specs.show, f"{_V}os-flavor-extra-specs:show"
-    ),
-    Route(
-        "PUT", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extra_specs.update,
-        f"{_V}os-flavor-extra-specs:update", dict,
-    ),
-    Route(
-        "DELETE", "/flavors/{flavor_id}/os-extra_specs/{key}", flavor_extra_specs.delete,
-        f"{_V}os-flavor-extra-specs:delete",
-    ),
-]  # fmt: skip
+    _asked("GET", "/flavors", flavors.index, "flavors", _FLAVORS),
+    _given("POST", "/flavors", flavors.create, "os-flavor-manage:create"),
+    _asked("GET", "/flavors/detail", flavors.detail, "flavors", _FLAVORS),
+    _asked("GET", _FLAVOR, flavors.show, "flavors", NOTHING),
+    _given("PUT", _FLAVOR, flavors.update, "os-flavor-manage:update", since=(2, 55)),
+    Route("DELETE", _FLAVOR, flavors.delete, f"{_V}os-flavor-manage:delete", status=202),
+    _given("POST", f"{_FLAVOR}/action", flavor_access.action, "os-flavor-access", Any, "object"),
+    _asked("GET", f"{_FLAVOR}/os-flavor-access", flavor_access.index, "os-flavor-access", NOTHING),
+    _asked("GET", _SPECS, flavor_extra_specs.index, "os-flavor-extra-specs:index", NOTHING),
+    _given("POST", _SPECS, flavor_extra_specs.create, "os-flavor-extra-specs:create"),
+    _asked("GET", _SPEC, flavor_extra_specs.show, "os-flavor-extra-specs:show", NOTHING),
+    _given("PUT", _SPEC, flavor_extra_specs.update, "os-flavor-extra-specs:update"),
+    Route("DELETE", _SPEC, flavor_extra_specs.delete, f"{_V}os-flavor-extra-specs:delete"),
+]
+
+_OTHERS_KEYS = OF_USER.parameters[0]._replace(since=(2, 10))
+_KEYPAIR, _KEYPAIRS = Query((_OTHERS_KEYS,)), Query(
+    (_OTHERS_KEYS, LIMIT._replace(since=(2, 35)), Parameter("marker", since=(2, 35)))
+)  # fmt: skip
+
+
+def _of_user(method: str, path: str, handler: Any, rule: str, query: Query) -> Route:
+    """The handler checks the rule, against the user that is meant."""
+    return Route(method, path, query.before(handler, authorize=False), f"{_V}os-keypairs:{rule}", target="object")
+
 
 KEYPAIRS = [
-    Route("GET", "/os-keypairs", keypairs.index, f"{_V}os-keypairs:index", target="object"),
-    Route("POST", "/os-keypairs", keypairs.create, f"{_V}os-keypairs:create", dict, target="object"),
-    Route("GET", "/os-keypairs/{name}", keypairs.show, f"{_V}os-keypairs:show", target="object"),
-    Route("DELETE", "/os-keypairs/{name}", keypairs.delete, f"{_V}os-keypairs:delete", target="object"),
+    _of_user("GET", "/os-keypairs", keypairs.index, "index", _KEYPAIRS),
+    _given("POST", "/os-keypairs", keypairs.create, "os-keypairs:create", target="object"),
+    _of_user("GET", "/os-keypairs/{name}", keypairs.show, "show", _KEYPAIR),
+    _of_user("DELETE", "/os-keypairs/{name}", keypairs.delete, "delete", _KEYPAIR),
 ]
 
 _S = "/servers/{server_id}"
 
 
-# What is shown of one server without any query parameter.
+# What is shown of one server without any query parameter: from 2.102 on one is an error there as well.
 _BARE = frozenset(
     ("", "/ips", "/ips/{network}", "/metadata", "/metadata/{key}", "/tags/{tag}", "/os-interface",
      "/os-interface/{port_id}", "/os-instance-actions/{request_id}")
 )  # fmt: skip
 
 
-def _bare(handler: Any) -> Any:
-    """From 2.102 on a parameter that means nothing is an error there as well."""
-
-    def handle(req: Request, **params: Any) -> Any:
-        links.refuse_unknown_query(req, frozenset(), since=(2, 102))
-        return handler(req, **params)
-
-    return handle
-
-
 def _of_server(method: str, path: str, handler: Any, rule: str, **more: Any) -> Route:
     """A route below one server: the rule is checked against that server's project."""
     if method == "GET" and path in _BARE:
-        handler = _bare(handler)
+        handler = NOTHING.before(handler, authorize=False)
     return Route(method, _S + path, handler, _V + rule, target="object", **more)
 
 
@@ -116,7 +134,7 @@ SERVERS = [
     Route(
         "GET",
         f"{_S}/topology",
-        _bare(server_extras.topology),
+        NOTHING.before(server_extras.topology, authorize=False),
         "compute:server:topology:index",
         target="object",
         since=(2, 78),
@@ -143,7 +161,6 @@ SERVERS = [
     _of_server("GET", "/os-instance-actions/{request_id}", instance_actions.show, "os-instance-actions:show"),
     _of_server("GET", "/os-volume_attachments", servers.nothing_attached, "os-volumes-attachments:index"),
     _of_server("GET", "/migrations", servers.no_migrations, "servers:migrations:index", since=(2, 23)),
-    Route("GET", "/os-migrations", servers.migrations, f"{_V}os-migrations:index"),
 ]
 
 ROUTES = [*FLAVORS, *KEYPAIRS, *SERVERS]

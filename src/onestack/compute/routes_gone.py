@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from onestack.compute.dialect import GONE
 from onestack.core.errors import Gone
 from onestack.core.http import Request
 from onestack.core.routes import Route
 
 _CONSOLES, _CELLS = "/servers/{server_id}/consoles", "/os-cells"
+
+_ENTRY = "/os-floating-ip-dns/{domain}/entries/{entry}"
 
 _GONE = (
     ("GET", "/servers/{server_id}/os-virtual-interfaces"), ("GET", _CONSOLES), ("POST", _CONSOLES),
@@ -25,12 +28,14 @@ _GONE = (
     ("GET", "/os-security-group-default-rules"), ("POST", "/os-security-group-default-rules"), ("GET", "/os-cells"),
     ("GET", "/os-certificates/{name}"), ("POST", "/os-certificates"), ("GET", "/os-cloudpipe"),
     ("POST", "/os-cloudpipe"), ("GET", "/os-fping"), ("GET", "/os-fping/{server_id}"), ("GET", "/os-agents"),
-    ("POST", "/os-agents"),
+    ("POST", "/os-agents"), ("PUT", "/os-floating-ip-dns/{domain}"), ("DELETE", "/os-floating-ip-dns/{domain}"),
+    ("GET", _ENTRY), ("PUT", _ENTRY), ("DELETE", _ENTRY), ("GET", "/os-security-group-default-rules/{rule_id}"),
+    ("DELETE", "/os-security-group-default-rules/{rule_id}"),
 )  # fmt: skip
 
 
 def gone(_req: Request, **_params: Any) -> None:
-    raise Gone("This resource is no longer available. No forwarding address is given.")
+    raise Gone(GONE)
 
 
 ROUTES = [Route(method, path, gone) for method, path in _GONE]

@@ -19,7 +19,7 @@ from typing import Any
 
 from onestack.compute.microversions import LEGACY
 from onestack.core.dialect import Version
-from onestack.core.errors import BadRequest
+from onestack.core.errors import BadRequest, NotFound
 
 Check = Callable[[str, Any], Any]
 
@@ -57,12 +57,27 @@ def body(value: Any, key: str, fields: Mapping[str, Check], version: Version, *,
     return result
 
 
-def open_object(fields: Mapping[str, Check]) -> Check:
+def one_action(value: Any, *, empty: bool) -> tuple[str, Any]:
+    """The name of an action and its argument, from the body of a request for one; `empty`: there was none. Raises
+    BadRequest, NotFound."""
+    if empty or (isinstance(value, (dict, list, str)) and len(value) != 1):
+        raise BadRequest("Malformed request body")
+    if not isinstance(value, dict):
+        raise NotFound("The resource could not be found.")
+    ((name, argument),) = value.items()
+    return name, argument
+
+
+def open_object(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
     """An object that may hold anything beside `fields`."""
 
     def check(name: str, value: Any) -> Any:
         _of_type(name, value, isinstance(value, dict), "object")
-        return value | {key: check_one(key, value[key]) for key, check_one in fields.items() if key in value}
+        found = {key: check_one(key, value[key]) for key, check_one in fields.items() if key in value}
+        for key in required:
+            if key not in value:
+                raise invalid(name, value, f"'{key}' is a required property")
+        return value | found
 
     return check
 
@@ -167,22 +182,29 @@ def count(minimum: int) -> Check:
     return integer(minimum, pattern="^[0-9]*$")
 
 
-def number(minimum: float = 0, maximum: float = 3.40282e38) -> Check:
+_DECIMAL = r"^[0-9]+(\.[0-9]+)?$"
+
+
+def positive_number(maximum: float = 3.40282e38) -> Check:
+    """A number, or its digits in a string."""
+
     def check(name: str, value: Any) -> float:
-        try:
-            if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-                raise ValueError
-            found = float(value)
-        except ValueError:
-            raise invalid(name, value, f"{value!r} is not of type 'number', 'string'") from None
-        if not minimum < found <= maximum:
-            raise invalid(name, value, f"{value!r} is out of range")
+        fits = isinstance(value, (int, float, str)) and not isinstance(value, bool)
+        _of_type(name, value, fits, "number", "string")
+        if isinstance(value, str) and not re.search(_DECIMAL, value):
+            raise invalid(name, value, f"{value!r} does not match {_DECIMAL!r}")
+        found = float(value)
+        shown = value if not isinstance(value, str) else int(value) if value.isdigit() else found
+        if found <= 0:
+            raise invalid(name, value, f"{shown!r} is less than or equal to the minimum of 0")
+        if found > maximum:
+            raise invalid(name, value, f"{shown!r} is greater than the maximum of {maximum!r}")
         return found
 
     return check
 
 
-_BOOLEANS = [
+BOOLEANS = [
     True, "True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes",
     False, "False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no",
 ]  # fmt: skip
@@ -192,9 +214,9 @@ def boolean(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     _of_type(name, value, isinstance(value, str), "boolean", "string")
-    if value not in _BOOLEANS:
-        raise invalid(name, value, f"{value!r} is not one of {_BOOLEANS!r}")
-    return _BOOLEANS.index(value) < len(_BOOLEANS) // 2
+    if value not in BOOLEANS:
+        raise invalid(name, value, f"{value!r} is not one of {BOOLEANS!r}")
+    return BOOLEANS.index(value) < len(BOOLEANS) // 2
 
 
 def one_of(*values: str) -> Check:
@@ -286,15 +308,42 @@ def name_of(version: Version) -> Check:
     return check
 
 
+def loose_name(name: str, value: Any) -> str:
+    """A name with whitespace around it, which is taken away."""
+    text = name_of(LEGACY)(name, value)
+    _sized(name, str(value), 1, 255)
+    return text
+
+
+def without_colon(of: Check) -> Check:
+    """The name of an availability zone, which "zone:host" is made of."""
+
+    def check(name: str, value: Any) -> str:
+        text: str = of(name, value)
+        if ":" in text:
+            raise BadRequest(f"{_NAME}printable characters except :.Can not start or end with whitespace.")
+        return text
+
+    return check
+
+
 _NAME = "An invalid 'name' value was provided. The name must be: "
 name = name_of((2, 1))
 
 
-def description(name: str, value: Any) -> str | None:
-    text: str | None = string(255, 0, null=True)(name, value)
-    if text is not None and not _printable(text):
-        raise invalid(name, value, f"{value!r} does not match printable characters")
-    return text
+def printable(maximum: int) -> Check:
+    """Text, or null."""
+
+    def check(name: str, value: Any) -> str | None:
+        text: str | None = string(maximum, 0, null=True)(name, value)
+        if text is not None and not _printable(text):
+            raise invalid(name, value, f"{value!r} does not match printable characters")
+        return text
+
+    return check
+
+
+description = printable(255)
 
 
 def address(version: int | None = None) -> Check:

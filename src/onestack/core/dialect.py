@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 
-from onestack.core.errors import BadRequest, Fault, NotAcceptable, UnsupportedMedia
+from onestack.core.errors import BadRequest, Fault, NotAcceptable
 
 Version = tuple[int, int]
+# What the services say to requests that they can't make anything of.
+MALFORMED = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 
 _REASONS = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
@@ -33,11 +35,12 @@ class Dialect:
 
     max_body = 1 << 20  # bytes of a JSON body
     no_body = b""  # what a request without a body is taken for, where a body is expected
-    strict_content_type = False  # answer 415 to a body that doesn't say it is JSON
     quiet = False  # requests are logged at debug: programs of ours that ask all the time
     empty_type = ""  # the content type of an empty answer; old clients of most services try to parse what is JSON
     empty_is_null = False  # an empty body is read as null where any JSON will do
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
+    versions_everywhere = False  # a path or a method that leads nowhere has a microversion as well
+    big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     only_routes = False  # a path has the methods of the table alone: no HEAD where GET is, no OPTIONS in Allow
     unauthenticated = "The request you have made requires authentication."
@@ -84,13 +87,9 @@ class Dialect:
 
     def check_media(self, media: str) -> None:
         """Raises a Fault when a body with this media type ("": it has none) isn't read here."""
-        if self.strict_content_type and media != "application/json":
-            raise UnsupportedMedia(f"Unsupported Content-Type {media}" if media else "Unsupported Content-Type")
 
     def malformed(self) -> Fault:
-        return BadRequest(
-            "The server could not comply with the request since it is either malformed or otherwise incorrect."
-        )
+        return BadRequest(MALFORMED)
 
     def without_body(self) -> Fault:
         """No body where an object is wanted."""

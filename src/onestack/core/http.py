@@ -14,7 +14,7 @@ import logging
 import random
 import time
 import urllib.parse
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,6 +30,7 @@ from onestack.core.dialect import Dialect, Version
 from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable
 from onestack.core.policy import Policy, Target
 from onestack.core.routes import Route
+from onestack.core.words import truth
 
 log = logging.getLogger(__name__)
 
@@ -146,12 +147,10 @@ class Request:
         text = self.get(name)
         if text is None:
             return default
-        word = text.strip().lower()
-        if word in ("1", "t", "true", "on", "y", "yes"):
-            return True
-        if word in ("0", "f", "false", "off", "n", "no"):
-            return False
-        raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+        value = truth(text)
+        if value is None:
+            raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
+        return value
 
     def allows(self, rule: str, target: Target | None = None) -> bool:
         """Whether the caller may do `rule`; by default to something of their own."""
@@ -237,6 +236,9 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         table.setdefault(route.path, {}).setdefault(route.method, []).append(route)
     for path, methods in table.items():
         resource = _Resource()
+        if not service.dialect.knows_methods:
+            for method, routes, fixed in _also_there(table, path):
+                setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool, fixed))
         for method, routes in methods.items():
             setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
         if "GET" in methods and "HEAD" not in methods and not service.dialect.only_routes:
@@ -249,16 +251,16 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
     async def failed(
         request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
     ) -> None:
-        request_id = _request_id(service)
+        request_id, version = _request_id(service), (0, 0)
         if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
             return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
-            fault = await _not_allowed(service, pool, request, request_id, error)
+            fault, version = await _not_allowed(service, pool, request, request_id, error)
         elif isinstance(error, falcon.HTTPError):
             fault = service.dialect.malformed()
         else:
             fault = _internal(service, error, request_id)
-        _write_fault(service, request, response, fault, request_id, (0, 0))
+        _write_fault(service, request, response, fault, request_id, version)
 
     app.add_sink(unknown, "/")
     app.add_error_handler(Exception, failed)
@@ -282,19 +284,22 @@ async def _not_allowed(
     request: falcon.asgi.Request,
     request_id: str,
     error: falcon.HTTPMethodNotAllowed,
-) -> Fault:
-    """What is said of a method that a path doesn't have. Who has no token may not even be told that."""
+) -> tuple[Fault, Version]:
+    """What is said of a method that a path doesn't have, and at which version. Who has no token may not even be told
+    that."""
     dialect = service.dialect
-    if dialect.token_first:
-        req = Request(service, request, request_id, pool)
-        try:
+    req = Request(service, request, request_id, pool)
+    try:
+        if dialect.token_first:
             await req.run(_authenticate, req)
-        except Unauthorized as unknown:
-            return unknown
+        if dialect.versions_everywhere:
+            req.version = dialect.version_at(request.path, request.headers)
+    except Fault as refused:
+        return refused, req.version
     fault = dialect.not_allowed(request.method)
     allowed = dict(error.headers or {}).get("Allow", "").split(", ")
     fault.headers["Allow"] = ", ".join(one for one in allowed if one != "OPTIONS" or not dialect.only_routes)
-    return fault
+    return fault, req.version
 
 
 class _Resource:
@@ -303,9 +308,29 @@ class _Resource:
     on_head: Any
 
 
-def _responder(service: Service, routes: list[Route], pool: ThreadPoolExecutor) -> Any:
+def _also_there(
+    table: Mapping[str, dict[str, list[Route]]], path: str
+) -> Iterator[tuple[str, list[Route], dict[str, str]]]:
+    """What a template has for a path that is also a literal: Falcon asks the literal alone, where a service that looks
+    for method and path together would find PUT /flavors/{flavor_id} for PUT /flavors/detail."""
+    parts = path.split("/")
+    for other, methods in table.items():
+        names = other.split("/")
+        if other == path or len(names) != len(parts):
+            continue
+        unlike = {name: part for name, part in zip(names, parts, strict=True) if name != part}
+        if all(name.startswith("{") and not part.startswith("{") for name, part in unlike.items()):
+            for method, routes in methods.items():
+                yield method, routes, {name[1:-1]: part for name, part in unlike.items()}
+
+
+def _responder(
+    service: Service, routes: list[Route], pool: ThreadPoolExecutor, fixed: Mapping[str, str] | None = None
+) -> Any:
+    """`fixed`: parameters that the path has as literals."""
+
     async def respond(request: falcon.asgi.Request, response: falcon.asgi.Response, **params: Any) -> None:
-        await _serve(service, routes, pool, request, response, params)
+        await _serve(service, routes, pool, request, response, {**(fixed or {}), **params})
 
     return respond
 
@@ -354,7 +379,7 @@ async def _route(service: Service, routes: list[Route] | None, req: Request) -> 
 
 def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route:
     dialect, path = service.dialect, req.falcon.path
-    if routes is None and dialect.token_first:
+    if routes is None and dialect.token_first and not dialect.versions_everywhere:
         raise dialect.nowhere(path)
     req.version = dialect.version_at(path, req.falcon.headers)
     if routes is None:
@@ -461,7 +486,7 @@ def _storable(req: Request, params: dict[str, Any]) -> None:
 
 
 def _check_authorized(req: Request, route: Route) -> None:
-    if route.policy is not None and route.target == "object" and not req._authorized:
+    if route.policy is not None and route.target != "caller" and not req._authorized:
         raise Forbidden("No policy rule was checked for this request, so it is denied.")
 
 
@@ -501,7 +526,7 @@ def _sane(dialect: Dialect, value: Any, path: str) -> None:
         for item in value:
             _sane(dialect, item, path)
     elif isinstance(value, int):
-        if not -_INT64 <= value < _INT64:
+        if not dialect.big_numbers and not -_INT64 <= value < _INT64:
             raise dialect.invalid(path, "The number is too large.", value)
     elif isinstance(value, float) and not -1e300 < value < 1e300:
         raise dialect.invalid(path, "The number is too large.", value)

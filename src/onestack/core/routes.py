@@ -16,8 +16,10 @@ class Route(msgspec.Struct, frozen=True):
     `path` is Falcon's template ("/v3/projects/{project_id}"); two routes may share method and path when their
     microversion ranges [since, until] differ. `policy` is the rule that must allow it; None with public=True means
     that no token is needed, None alone that any valid token will do. `target` says against what the rule is checked:
-    "caller" (the caller's own project, user and domain, before the handler runs) or "object" (the handler loads the
-    object and calls `req.authorize(target)`; an answer without that call is refused). `body` is a msgspec type; dict
+    "caller" (the caller's own project, user and domain, before the handler runs), "late" (the same, but the handler
+    calls `req.authorize()`, after it has looked at the form of what was sent and before it looks anything up) or
+    "object" (the handler loads the object and calls `req.authorize(target)`). An answer without that call is refused.
+    `body` is a msgspec type; dict
     means any JSON object; None that a body is ignored. `stream` handlers are coroutines that read `req.stream` or
     return a Response with a stream.
     """

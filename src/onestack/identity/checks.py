@@ -244,11 +244,6 @@ def _raise(problem: Problem | None) -> None:
         raise invalid(problem.field, problem.value, problem.words, whole=problem.whole)
 
 
-def refuse_others(value: dict[str, Any], key: str, known: Iterable[str]) -> None:
-    """For the few resources that take no attributes of the client's own."""
-    only(value, known, key)
-
-
 def split(value: dict[str, Any], known: Iterable[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(the known attributes, the client's own). `id` and `links` are nobody's to set."""
     names = set(known)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.core.dialect import Dialect, Version
+from onestack.core.dialect import MALFORMED, Dialect, Version
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, NotFound, Unauthorized
 
-_CLIENT_ERROR = (
-    "The server could not comply with the request since it is either malformed or otherwise incorrect. "
-    "The client is assumed to be in error."
-)
+_CLIENT_ERROR = f"{MALFORMED} The client is assumed to be in error."
 
 
 class IdentityDialect(Dialect):

@@ -100,40 +100,42 @@ def activate(
     `first` is called at the beginning of the transaction that makes it so.
     """
     found: Inspected | None = None
-    location: int | None = None
+    objects_put: list[int] = []
     try:
         with disk_errors():
             found = inspect(cloud, image_id, file)
-            location = put(cloud, image_id, store_name, file)
+            objects_put.append(put(cloud, image_id, store_name, file))
+            converted = put_converted(cloud, image_id, found)
+            objects_put += [] if converted is None else [converted]
             with cloud.db.write() as session:
                 if first is not None:
                     first(session)
                 image = locked(session, image_id)
                 require_status(image, from_status, "active")
-                objects.give_up(session, cloud, objects.of_image(session, image.id))
+                objects.give_up(session, cloud, objects.all_of(session, image.id))
                 quotas.check_storage(cloud, session, image, digest.size)
-                adopt(cloud, session, image, found, digest)
-                objects.take(session, image_id, location)
-            location = None
+                adopt(cloud, session, image, found, digest, converted)
+                objects.take(session, image_id, objects_put[0])
+            objects_put = []
     except NotFound:
         raise Gone(
             f"Image {image_id} could not be found after upload. The image may have been deleted during the upload, "
             "cleaning up the chunks uploaded."
         ) from None
     finally:
-        if location is not None:
-            objects.doom(cloud, [location])
+        if objects_put:
+            objects.doom(cloud, objects_put)
         if found is not None and found.boot_file is not None:
             found.boot_file.unlink(missing_ok=True)
 
 
-def put(cloud: Cloud, image_id: str, store_name: str, file: Path) -> int:
-    """The file as an object of a store, not yet the image's. Raises a Fault in Glance's words."""
+def put(cloud: Cloud, image_id: str, store_name: str, file: Path, *, beside: bool = False) -> int:
+    """The file as an object of a store, not yet the image's; `beside` its data. Raises a Fault in Glance's words."""
     one = stores(cloud).find(store_name)
     if one is None:
         raise BadRequest(f"Store for identifier {store_name} not found")
     try:
-        return objects.put(cloud, image_id, one, file)
+        return objects.put(cloud, image_id, one, file, beside=beside)
     except Full as error:
         raise TooLarge(f"Image storage media is full: {error}") from error
     except Denied as error:
@@ -146,14 +148,24 @@ def put(cloud: Cloud, image_id: str, store_name: str, file: Path) -> int:
         raise Unavailable(f"The store {store_name} can't take the image now: {error}") from error
 
 
-def adopt(cloud: Cloud, session: Session, image: Image, found: Inspected, digest: Digest) -> None:
-    """The image is active with this data. Raises Conflict when its formats are others than those inspected."""
+def put_converted(cloud: Cloud, image_id: str, found: Inspected) -> int | None:
+    """What the image was converted to as an object of the default store, whichever store has the image: every node
+    reads it there. None when it wasn't converted. Raises as `put`."""
+    if found.boot_file is None:
+        return None
+    return put(cloud, image_id, stores(cloud).default.name, found.boot_file, beside=True)
+
+
+def adopt(
+    cloud: Cloud, session: Session, image: Image, found: Inspected, digest: Digest, converted: int | None
+) -> None:
+    """The image is active with this data; `converted`: of `put_converted`, where that isn't the image's already.
+    Raises Conflict when its formats are others than those inspected."""
     if (image.disk_format, image.container_format) != (found.disk_format, found.container_format):
         raise Conflict("The formats of the image were changed while its data was received.")
     _become_active(cloud, image, found, digest)
-    if found.boot_file is not None:
-        # Within the transaction: nobody else can make this image active meanwhile.
-        store.move(found.boot_file, store.boot_path(cloud, image.id))
+    if converted is not None:
+        objects.take_converted(session, cloud, image.id, converted)
 
 
 def locked(session: Session, image_id: str) -> Image:

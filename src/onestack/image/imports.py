@@ -75,7 +75,7 @@ def begin(
     )  # fmt: skip
     if body["method"]["name"] != "copy-image":
         image.status = "importing"
-        objects.give_up(session, cloud, objects.of_image(session, image.id))
+        objects.give_up(session, cloud, objects.all_of(session, image.id))
     node = image.staged_on if body["method"]["name"] == "glance-direct" else None
     if node is not None:
         # Which one that is, is for the operator alone.
@@ -121,6 +121,7 @@ class Import:
         # Who asked for it: what comes along sets no property that they may not set.
         roles = list(operation.args.get("roles", ()))
         self.importer = Context(user_id=operation.user_id or "", project_id=operation.project_id, roles=roles)
+        self.converted: int | None = None  # an object that isn't the image's yet
         self.plugins = Plugins(cloud, self.image_id, list(operation.args.get("plugins", ())), roles)
 
     def run(self) -> None:
@@ -129,6 +130,17 @@ class Import:
             return
         self._limits()
         file, digest, found = self._data()
+        try:
+            if found is not None:
+                with data.disk_errors():
+                    self.converted = data.put_converted(self.cloud, self.image_id, found)
+            self._to_stores(file, digest, found)
+        finally:
+            if self.converted is not None:
+                objects.doom(self.cloud, [self.converted])
+        self._finish()
+
+    def _to_stores(self, file: Path, digest: Digest, found: data.Inspected | None) -> None:
         done = 0
         for name in self.stores:
             try:
@@ -143,7 +155,6 @@ class Import:
                     change_stores(session, self.image_id, FAILED, add=[name])
         if not done and not self.copying:
             raise Refused("None of the uploads finished!")
-        self._finish()
 
     def _everywhere(self) -> bool:
         with self.cloud.db.read() as session:
@@ -188,7 +199,7 @@ class Import:
         if image.status != "importing":
             raise Refused("The data of the image are not those that were stored before.")
         with self.cloud.db.write() as session:
-            objects.give_up(session, self.cloud, objects.of_image(session, self.image_id))
+            objects.give_up(session, self.cloud, objects.all_of(session, self.image_id))
 
     def _staged(self, file: Path) -> Digest | None:
         with self.cloud.db.read() as session:
@@ -260,12 +271,13 @@ class Import:
         finally:
             if handed is not file:
                 handed.unlink(missing_ok=True)
-        taken = False
+        taken = adopted = False
         try:
             with self.cloud.db.write() as session:
                 image = data.locked(session, self.image_id)
-                if found is not None:
+                if found is not None and image.status != "active":
                     self._adopt(session, image, found, digest, last)
+                    adopted = True
                 places = len(objects.of_image(session, self.image_id)) + 1
                 quotas.check_storage(self.cloud, session, image, digest.size, places=places)
                 objects.take(session, self.image_id, location)
@@ -274,13 +286,12 @@ class Import:
         finally:
             if not taken:
                 objects.doom(self.cloud, [location])
+        if adopted:
+            self.converted = None
 
     def _adopt(self, session: Session, image: Image, found: data.Inspected, digest: Digest, last: bool) -> None:
-        if image.status == "active":
-            return
         staged = image.staged, image.staged_on
-        boot = found if found.boot_file is not None and found.boot_file.exists() else found._replace(boot_file=None)
-        data.adopt(self.cloud, session, image, boot, digest)
+        data.adopt(self.cloud, session, image, found, digest, self.converted)
         image.staged, image.staged_on = staged  # until all is done
         if self.all_must and not last:
             image.status = "importing"
@@ -323,6 +334,7 @@ def failed(cloud: Cloud, session: Session, operation: Operation, error: Exceptio
         before = [row for row in put if copying and row.created_at < operation.created_at]
         objects.give_up(session, cloud, [row for row in put if row not in before])
         if not copying:
+            objects.give_up(session, cloud, objects.converted(session, image.id))
             image.status = str(operation.args.get("after_failure") or "queued")
             for name in _OF_DATA:
                 setattr(image, name, None)

@@ -216,7 +216,7 @@ def validate(body: Any, schema: dict[str, Any]) -> None:
             raise Forbidden(f"Attribute '{name}' is read-only.")
     wrong = json_schema.mistake(body, schema)
     if wrong is not None:
-        raise BadRequest(f"Provided object does not match schema '{schema['name']}': {wrong.explained()}")
+        raise BadRequest(f"Provided object does not match schema '{schema['name']}': {wrong.explained}")
 
 
 def property_shape(value: dict[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from onestack.core.db import Base, Json
 
-WRITING, ACTIVE, DOOMED = "writing", "active", "pending_delete"
+WRITING, ACTIVE, CONVERTED, DOOMED = "writing", "active", "converted", "pending_delete"
 
 
 class ImageLocation(Base):
     """An object of a store. It has a row before its first byte is written, and until its last one is gone.
 
     `writing` belongs to the process `writer`, which renews its lease: when that is dead, or the lease is over, the
-    object is doomed. `pending_delete` is owed: it is removed from the store, then from here. The row doesn't go with
-    its image, so `image_id` is no foreign key.
+    object is doomed. `active` is a location of the image; `converted` is none: it is what servers are made from, where
+    that is another file. `pending_delete` is owed: it is removed from the store, then from here. The row doesn't go
+    with its image, so `image_id` is no foreign key.
     """
 
     __tablename__ = "image_locations"

@@ -1,8 +1,8 @@
 """The life of an object in a store, so that a crash at any point leaves the object of an image or nothing.
 
-A row says `writing` before the first byte goes to the store, `active` in the transaction that makes the object the
-image's, `pending_delete` in the one that gives it up; the object is then deleted, and the row goes last. So what isn't
-wanted any more is always known, and deleting is tried until it worked.
+A row says `writing` before the first byte goes to the store, `active` (or `converted`, for what servers are made from)
+in the transaction that makes the object the image's, `pending_delete` in the one that gives it up; the object is then
+deleted, and the row goes last. So what isn't wanted any more is always known, and deleting is tried until it worked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from onestack.core.db import on_commit
 from onestack.core.errors import Unavailable
 from onestack.image import expiry
 from onestack.image.drivers.base import Store, StoreError
-from onestack.image.models_stores import ACTIVE, DOOMED, WRITING, ImageLocation
+from onestack.image.models_stores import ACTIVE, CONVERTED, DOOMED, WRITING, ImageLocation
 from onestack.image.stores import stores
 
 log = logging.getLogger(__name__)
@@ -33,12 +33,13 @@ _RETRY_SECONDS = 30.0
 _LEASE = datetime.timedelta(minutes=10)  # many rounds of the collector, which renews it
 
 
-def put(cloud: Cloud, image_id: str, store: Store, source: Path) -> int:
-    """The file becomes an object that isn't yet anybody's; the id of its row. Raises StoreError."""
+def put(cloud: Cloud, image_id: str, store: Store, source: Path, *, beside: bool = False) -> int:
+    """The file becomes an object that isn't yet anybody's; the id of its row. `beside`: the image's own name is left
+    to its data. Raises StoreError."""
     with cloud.db.write() as session:
         key = store.key_for(image_id)
         taken = sa.select(ImageLocation.id).where(ImageLocation.store == store.name, ImageLocation.object_key == key)
-        if session.execute(taken).first() is not None:
+        if beside or session.execute(taken).first() is not None:
             key = f"{key}-{cloud.ids.uuid()[:8]}"  # the old object may still be on its way out
         row = ImageLocation(
             image_id=image_id, store=store.name, object_key=key, status=WRITING, location_metadata={},
@@ -62,11 +63,23 @@ def take(session: Session, image_id: str, location_id: int) -> None:
             ImageLocation.image_id == image_id, ImageLocation.status == ACTIVE
         )
     )
+    row = _written(session, location_id)
+    row.status, row.writer, row.lease_until = ACTIVE, None, None
+    row.position = 0 if last is None else last + 1
+
+
+def take_converted(session: Session, cloud: Cloud, image_id: str, location_id: int) -> None:
+    """The image's servers are made from the object, from this transaction on. Raises as `take`."""
+    row = _written(session, location_id)
+    give_up(session, cloud, converted(session, image_id))
+    row.status, row.writer, row.lease_until = CONVERTED, None, None
+
+
+def _written(session: Session, location_id: int) -> ImageLocation:
     row = session.get(ImageLocation, location_id, with_for_update=True)
     if row is None or row.status != WRITING:
         raise Unavailable("The server was halted for too long while it stored the data. Send them again.")
-    row.status, row.writer, row.lease_until = ACTIVE, None, None
-    row.position = 0 if last is None else last + 1
+    return row
 
 
 def give_up(session: Session, cloud: Cloud, locations: Sequence[ImageLocation]) -> None:
@@ -86,6 +99,17 @@ def doom(cloud: Cloud, ids: Sequence[int]) -> None:
 def of_image(session: Session, image_id: str) -> list[ImageLocation]:
     query = sa.select(ImageLocation).where(ImageLocation.image_id == image_id, ImageLocation.status == ACTIVE)
     return list(session.scalars(query.order_by(ImageLocation.position, ImageLocation.id)))
+
+
+def converted(session: Session, image_id: str) -> list[ImageLocation]:
+    """What the image was converted to: none or one."""
+    query = sa.select(ImageLocation).where(ImageLocation.image_id == image_id, ImageLocation.status == CONVERTED)
+    return list(session.scalars(query))
+
+
+def all_of(session: Session, image_id: str) -> list[ImageLocation]:
+    """Everything that is the image's."""
+    return [*of_image(session, image_id), *converted(session, image_id)]
 
 
 def _remove(cloud: Cloud, ids: Sequence[int]) -> None:

@@ -77,5 +77,8 @@ def boot_source(cloud: Cloud, session: Session, image_id: str) -> Source:
     if image is None or image.boot_format is None:
         raise NotFound(f"No image found with ID {image_id}")
     if image.boot_size is not None:
-        return Source(image_id, image.boot_size, [store.boot_path(cloud, image_id)], [])
+        rows = objects.converted(session, image_id)
+        # The states of older versions have it beside the stores.
+        beside = [] if rows else [store.boot_path(cloud, image_id)]
+        return Source(image_id, image.boot_size, beside, [(row.store, row.object_key) for row in rows])
     return source(cloud, session, image)

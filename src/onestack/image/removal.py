@@ -16,7 +16,7 @@ def forget(session: Session, cloud: Cloud, image: Image) -> None:
     nodes = cache.forget(session, cloud, image.id) | {image.staged_on}
     for table in (ImageProperty, ImageTag, ImageMember):
         session.execute(sa.delete(table).where(table.image_id == image.id))
-    objects.give_up(session, cloud, objects.of_image(session, image.id))
+    objects.give_up(session, cloud, objects.all_of(session, image.id))
     session.delete(image)
     imports.withdraw(session, cloud, image.id)
     # A crash before the files are gone leaves them to the sweep at the next start.

@@ -224,7 +224,7 @@ def check(value: Any, schema: dict[str, Any]) -> None:
     """Raises BadRequest, which says where the value breaks the schema."""
     found = mistake(value, schema)
     if found is not None:
-        raise wrong(found.explained(), schema["name"])
+        raise wrong(found.explained, schema["name"])
 
 
 def validate(values: dict[str, Any], settings: config.Image) -> None:

@@ -30,7 +30,7 @@ def discard(cloud: Cloud, image_id: str) -> None:
     with cloud.db.write() as session:
         image = session.get(Image, image_id)
         if image is not None:
-            objects.give_up(session, cloud, objects.of_image(session, image.id))
+            objects.give_up(session, cloud, objects.all_of(session, image.id))
             image.status = "killed"
             image.updated_at = cloud.clock.now()
     store.remove(cloud, image_id)

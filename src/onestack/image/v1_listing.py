@@ -14,6 +14,7 @@ from onestack.core import paging
 from onestack.core.context import Context
 from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
+from onestack.core.words import YES
 from onestack.image import access, listing, protections
 from onestack.image.models import Image
 
@@ -78,7 +79,7 @@ def _condition(req: Request, key: str, value: str) -> sa.ColumnElement[bool] | N
     if key == "changes-since":
         return _is(Image.updated_at > _moment(value))
     if key == "deleted":
-        return sa.false() if value.lower() in ("1", "t", "true", "on", "y", "yes") else None
+        return sa.false() if value.lower() in YES else None
     if key.startswith("property-"):
         known = protections.may(req.cloud, req.ctx, "read", key[9:])
         return listing.has_property(key[9:], value) if known else sa.false()

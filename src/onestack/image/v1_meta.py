@@ -15,6 +15,7 @@ import msgspec
 from onestack import config
 from onestack.core.errors import BadRequest, Forbidden
 from onestack.core.http import Request
+from onestack.core.words import truth
 from onestack.image import schema
 from onestack.image.models import Image
 
@@ -26,7 +27,6 @@ _KNOWN = frozenset(
      "deleted", "virtual_size")
 )  # fmt: skip
 _STATUSES = {"uploading": "saving", "importing": "saving"}  # what v1 calls those that it doesn't know
-_TRUE = ("1", "t", "true", "on", "y", "yes")
 _AMAZON = ("aki", "ari", "ami")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f%]")
 _UNSAFE_NAME = re.compile(r"[^!#$&'*+.^_`|~0-9a-z:/-]")
@@ -54,7 +54,7 @@ def read(req: Request) -> Meta:
             values[key] = _decode(text) or None
     for key in ("is_public", "deleted", "protected"):
         if key in values:
-            values[key] = (values[key] or "").strip().lower() in _TRUE
+            values[key] = truth(values[key] or "") is True
     return checked(values, properties, req.cloud.settings.image)
 
 

@@ -16,6 +16,7 @@ _KINDS = {
 
 
 class NeutronDialect(Dialect):
+    big_numbers = True
     max_body = 4 << 20  # a bulk create of some thousand ports
     internal = "Request Failed: internal server error while processing your request."
 
@@ -23,6 +24,10 @@ class NeutronDialect(Dialect):
         message = fault.message
         if fault.kind == "PolicyNotAuthorized" and "rule" in fault.extra:
             message = f"rule:{fault.extra['rule']} is disallowed by policy"
+        if fault.status == 405:
+            message = (
+                "The server could not comply with the request since it is either malformed or otherwise incorrect."
+            )
         kind = fault.kind or _KINDS.get(fault.status, "HTTPInternalServerError")
         return {"NeutronError": {"type": kind, "message": message, "detail": ""}}
 

@@ -29,7 +29,8 @@ def bad(kind: str, message: str) -> Fault:
 
 
 def denied(rule: str) -> Fault:
-    return Forbidden(f"rule:{rule} is disallowed by policy", kind="PolicyNotAuthorized")
+    """`rule` as policy writes it: "rule:create_port"."""
+    return Forbidden(f"{rule} is disallowed by policy", kind="PolicyNotAuthorized")
 
 
 _NOT_FOUND = {
@@ -61,9 +62,9 @@ def exhausted(network_id: str) -> Fault:
     return Conflict(f"No more IP addresses available on network {network_id}.", kind="IpAddressGenerationFailure")
 
 
-def network_in_use(network_id: str) -> Fault:
+def network_in_use(network_id: str, ports: list[str]) -> Fault:
     return Conflict(
         f"Unable to complete operation on network {network_id}. "
-        "There are one or more ports still in use on the network.",
+        f"There are one or more ports still in use on the network, id for these ports is: {','.join(ports)}.",
         kind="NetworkInUse",
     )

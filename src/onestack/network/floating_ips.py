@@ -12,20 +12,21 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import Conflict, NotFound
 from onestack.network import addresses, attributes, dirty, errors, objects, ports
-from onestack.network.attributes import REQUIRED, UNSET, Attr, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, optional, standard
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, Router, Subnet
 
 ATTRIBUTES = standard(
-    floating_network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
-    floating_ip_address=Attr(optional(attributes.address), put=False, default=None),
+    dns_name=Attr(attributes.relative_dns_name, put=False, default=""),
+    dns_domain=Attr(attributes.dns_domain, put=False, default=""),
+    port_forwardings=Attr(post=False, put=False),
+    port_details=Attr(post=False, put=False),
+    router_id=Attr(post=False, put=False),
+    floating_ip_address=Attr(optional(attributes.address), put=False, default=None, ruled=True),
     subnet_id=Attr(optional(attributes.uuid), put=False, default=None),
+    floating_network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     port_id=Attr(optional(attributes.uuid), default=None),
     fixed_ip_address=Attr(optional(attributes.address), default=None),
-    router_id=Attr(post=False, put=False),
     status=Attr(post=False, put=False),
-    port_details=Attr(post=False, put=False),
-    dns_name=Attr(attributes.dns_name, put=False, default=""),
-    dns_domain=Attr(text(255), put=False, default=""),
 )
 
 
@@ -46,7 +47,7 @@ def create(session: Session, cloud: Cloud, ctx: Context, project_id: str, values
     identifier = cloud.ids.uuid()
     port = _address_port(session, cloud, network, subnets, values, identifier)
     given = addresses.of_port(session, port.id)
-    columns = objects.stamp(cloud, project_id)
+    columns = objects.stamp(cloud, project_id, revision_number=0)
     columns["id"] = identifier
     floating = FloatingIp(
         **columns, floating_network_id=network.id, floating_ip_address=given[0][1], floating_port_id=port.id,
@@ -90,7 +91,8 @@ def _address_port(
 
 
 def update(session: Session, cloud: Cloud, ctx: Context, floating: FloatingIp, values: dict[str, Any]) -> None:
-    """Associate, disassociate (`port_id: null`), describe."""
+    """Associate, disassociate (`port_id: null`, or nothing at all), describe."""
+    values = values or {"port_id": None}
     if values.get("fixed_ip_address") is not None and not values.get("port_id"):
         raise _bad("fixed_ip_address cannot be specified without a port_id")
     if "port_id" in values:
@@ -101,7 +103,7 @@ def update(session: Session, cloud: Cloud, ctx: Context, floating: FloatingIp, v
             _associate(session, ctx, floating, values["port_id"], values.get("fixed_ip_address"))
     if values.get("description", UNSET) is not UNSET:
         floating.description = values["description"]
-    objects.touch(cloud, floating)
+    objects.touch_if_changed(session, cloud, floating, "port_id" in values)
     session.flush()
     dirty.note(session, cloud, "floating_ip", [floating.id])
 

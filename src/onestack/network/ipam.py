@@ -22,6 +22,11 @@ def usable(network: IPNetwork) -> Pool:
     return first + 1, last - (1 if network.version == 4 else 0)
 
 
+def default_gateway(network: IPNetwork) -> int:
+    """The first address of IPv4, and of IPv6 the one that all routers of a subnet answer to (RFC 4291, 2.6.1)."""
+    return int(network.network_address) + (1 if network.version == 4 else 0)
+
+
 def default_pools(network: IPNetwork, gateway: IPAddress | None) -> list[Pool]:
     """All usable addresses except the gateway's: one pool, or two around it."""
     first, last = usable(network)

@@ -16,13 +16,12 @@ from sqlalchemy.orm import Session
 from onestack.core import paging
 from onestack.core.db import fetch
 from onestack.core.http import Request
-from onestack.network import attributes, errors, objects, views
+from onestack.network import attributes, errors, objects, security_groups, views
 from onestack.network.models import (
     Network,
     Port,
     PortAddress,
     PortSecurityGroup,
-    Router,
     SecurityGroup,
     SecurityGroupRule,
     Subnet,
@@ -31,7 +30,8 @@ from onestack.network.models import (
 from onestack.network.policies import POLICIES
 
 MAX_PAGE = 10_000
-_RESERVED = {"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"}
+_INT64 = 1 << 63
+RESERVED = {"fields", "sort_key", "sort_dir", "limit", "marker", "page_reverse"}
 _TAGS = {"tags", "tags-any", "not-tags", "not-tags-any"}
 
 Condition = sa.ColumnElement[bool]
@@ -53,8 +53,54 @@ _ALIASES: dict[str, dict[str, str]] = {
 _INTERNAL = {"of_compute", "default_of", "gateway_port_id", "host", "external", "floating_port_id", "tag", "nic_index"}
 
 
+_COMMON = ("id", "tenant_id", "project_id", "description", "revision_number")
+# What Neutron filters and sorts by; it refuses everything else.
+_FILTERS: dict[str, frozenset[str]] = {
+    resource: frozenset((*_COMMON, *_TAGS, *names.split()))
+    for resource, names in {
+        "network": "name admin_state_up status shared is_default router:external mtu provider:network_type "
+        "provider:physical_network provider:segmentation_id qinq vlan_transparent",
+        "subnet": "name ip_version network_id subnetpool_id cidr gateway_ip enable_dhcp ipv6_ra_mode ipv6_address_mode "
+        "shared router:external",
+        "port": "name network_id admin_state_up mac_address fixed_ips device_id device_owner status binding:host_id "
+        "security_groups",
+        "router": "name admin_state_up enable_snat",
+        "floatingip": "floating_ip_address floating_network_id router_id port_id fixed_ip_address status",
+        "security_group": "name stateful shared",
+        "security_group_rule": "security_group_id direction ethertype protocol port_range_min port_range_max "
+        "remote_ip_prefix remote_group_id remote_address_group_id normalized_cidr belongs_to_default_sg",
+    }.items()
+}
+_SORTS: dict[str, frozenset[str]] = {
+    resource: frozenset(("id", "tenant_id", "project_id", *names.split()))
+    for resource, names in {
+        "network": "name admin_state_up status mtu availability_zone_hints",
+        "subnet": "name ip_version network_id subnetpool_id cidr gateway_ip enable_dhcp ipv6_ra_mode ipv6_address_mode",
+        "port": "name network_id admin_state_up mac_address device_id device_owner status",
+        "router": "name admin_state_up status enable_snat flavor_id",
+        "floatingip": "floating_ip_address floating_network_id router_id fixed_ip_address status",
+        "security_group": "name",
+        "security_group_rule": "security_group_id direction ethertype protocol port_range_min port_range_max "
+        "remote_ip_prefix remote_group_id remote_address_group_id",
+    }.items()
+}  # fmt: skip
+# How a filter's value is read where that isn't what its column says. Raises a Fault.
+_PARSERS: dict[str, dict[str, attributes.Parser]] = {
+    "subnet": {"cidr": attributes.cidr},
+    "security_group_rule": {
+        name: security_groups.RULE_ATTRIBUTES[name].parse
+        for name in ("ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix")
+    },
+}
+
+
 def _constant(word: str) -> Filter:
     return lambda values: sa.true() if word in values else sa.false()
+
+
+def _truth(held: bool) -> Filter:
+    """A filter on what is the same for all objects."""
+    return lambda values: sa.true() if held in [attributes.boolean(value) for value in values] else sa.false()
 
 
 def _fixed_ips(values: list[str]) -> Condition:
@@ -86,28 +132,25 @@ def _networks_with(column: Any, values: list[str]) -> Condition:
     return Subnet.network_id.in_(sa.select(Network.id).where(column.in_(wanted)))
 
 
-def _gateways(values: list[str]) -> Condition:
-    """`external_gateway_info={'network_id': …}` as clients print it: any network id in it counts."""
-    nets = sa.select(Port.id).where(sa.or_(*[sa.literal(value).contains(Port.network_id) for value in values]))
-    return Router.gateway_port_id.in_(nets)
+def _in_default_group(values: list[str]) -> Condition:
+    defaults = sa.select(SecurityGroup.id).where(SecurityGroup.default_of.is_not(None))
+    within = SecurityGroupRule.security_group_id.in_(defaults)
+    wanted = {attributes.boolean(value) for value in values}
+    return sa.or_(*[within if value else sa.not_(within) for value in sorted(wanted)])
 
 
 _SPECIAL: dict[str, dict[str, Filter]] = {
-    "network": {
-        "status": _constant("ACTIVE"),
-        "subnets": lambda values: Network.id.in_(sa.select(Subnet.network_id).where(Subnet.id.in_(values))),
-    },
+    "network": {"status": _constant("ACTIVE"), "qinq": _truth(False), "vlan_transparent": _truth(False)},
     "subnet": {
         "shared": lambda values: _networks_with(Network.shared, values),
         "router:external": lambda values: _networks_with(Network.external, values),
+        "subnetpool_id": _constant(""),
     },
-    "port": {"fixed_ips": _fixed_ips, "security_groups": _in_groups, "security_group_ids": _in_groups},
-    "router": {"status": _constant("ACTIVE"), "external_gateway_info": _gateways},
-    "security_group": {"shared": _constant("False")},
+    "port": {"fixed_ips": _fixed_ips, "security_groups": _in_groups},
+    "security_group": {"shared": _truth(False)},
     "security_group_rule": {
-        "belongs_to_default_sg": lambda values: SecurityGroupRule.security_group_id.in_(
-            sa.select(SecurityGroup.id).where(SecurityGroup.default_of.is_not(None))
-        ) if attributes.boolean(values[-1]) else sa.true(),
+        "belongs_to_default_sg": _in_default_group, "remote_address_group_id": _constant(""),
+        "normalized_cidr": lambda values: sa.true(),
     },
 }  # fmt: skip
 
@@ -137,7 +180,7 @@ def index(req: Request, resource: str) -> dict[str, Any]:
         query = _filter(query, resource, req.query)
         rows, links = _page(req, session, resource, query)
         rendered = show_allowed(req, session, resource, rows)
-    answer: dict[str, Any] = {collection: _fields(req, rendered)}
+    answer: dict[str, Any] = {collection: fields(req, rendered)}
     if links:
         answer[f"{collection}_links"] = links
     return answer
@@ -146,28 +189,34 @@ def index(req: Request, resource: str) -> dict[str, Any]:
 def _filter(query: sa.Select[Any], resource: str, given: Sequence[tuple[str, str]]) -> sa.Select[Any]:
     asked: dict[str, list[str]] = {}
     for name, value in given:
-        if name not in _RESERVED:
+        if name not in RESERVED:
             asked.setdefault(name, []).append(value)
-    columns, special = _COLUMNS[resource], _SPECIAL.get(resource, {})
+    unknown = [name for name in asked if name not in _FILTERS[resource]]
+    if unknown:
+        raise errors.bad_request(f"{unknown} is invalid attribute for filtering")
+    columns, special, parsers = _COLUMNS[resource], _SPECIAL.get(resource, {}), _PARSERS.get(resource, {})
     for name, values in asked.items():
         if name in _TAGS:
             query = query.where(_tagged(objects.MODELS[resource].__table__.c.id, name, values))
         elif name in special:
             query = query.where(special[name](values))
-        elif name in columns:
+        elif name in parsers:
+            parsed = [parsers[name](value) for value in values]
+            found = columns[name].in_([value for value in parsed if value is not None])
+            query = query.where(sa.or_(found, columns[name].is_(None)) if None in parsed else found)
+        else:
             query = query.where(_matches(columns[name], values))
     return query
 
 
 def _matches(column: Any, values: list[str]) -> Condition:
+    if column.name == "revision_number":
+        return sa.cast(column, sa.String).in_(values)
     if isinstance(column.type, sa.Boolean):
         return column.in_([attributes.boolean(value) for value in values])
     if isinstance(column.type, sa.Integer):
-        return column.in_([attributes.integer(value) for value in values])
-    if isinstance(column.type, sa.DateTime):
-        return sa.cast(column, sa.String).in_([value.rstrip("Z").replace("T", " ") for value in values])
-    if not isinstance(column.type, sa.String):
-        return sa.true()
+        numbers = [attributes.integer(value) for value in values]
+        return column.in_([number for number in numbers if -_INT64 <= number < _INT64])
     found = column.in_(values)
     return sa.or_(found, column.is_(None)) if "" in values else found
 
@@ -185,15 +234,16 @@ def _sorts(req: Request, resource: str, backwards: bool) -> list[paging.Sort]:
     keys, directions = req.get_all("sort_key"), req.get_all("sort_dir")
     if len(keys) != len(directions):
         raise errors.bad_request("The number of sort_keys and sort_dirs must be same")
-    unknown = [key for key in keys if key not in _COLUMNS[resource]]
+    unknown = [key for key in keys if key not in _SORTS[resource]]
     if unknown:
         raise errors.bad_request(f"{unknown} is invalid attribute for sort_keys")
     wrong = [word for word in directions if word not in ("asc", "desc")]
     if wrong:
         raise errors.bad_request(f"{wrong} is invalid value for sort_dirs, valid value is 'asc' and 'desc'")
-    sorts = list(zip(keys, directions, strict=True))
+    # What has no column is the same for all.
+    sorts = [(key, word) for key, word in zip(keys, directions, strict=True) if key in _COLUMNS[resource]]
     if "id" not in keys:
-        sorts += [] if keys else [("created_at", "asc")]
+        sorts += [] if sorts else [("created_at", "asc")]
         sorts.append(("id", "asc"))
     if backwards:
         sorts = [(key, "desc" if word == "asc" else "asc") for key, word in sorts]
@@ -203,12 +253,12 @@ def _sorts(req: Request, resource: str, backwards: bool) -> list[paging.Sort]:
 def _page(
     req: Request, session: Session, resource: str, query: sa.Select[Any]
 ) -> tuple[Sequence[Any], list[dict[str, str]]]:
-    limit, marker = req.get_int("limit"), req.get("marker")
-    backwards = bool(req.get_bool("page_reverse", False))
+    limit, marker = _limit(req), req.get("marker")
+    backwards = (req.get("page_reverse") or "").lower() == "true"
     columns, sorts = _COLUMNS[resource], _sorts(req, resource, backwards)
     table = objects.MODELS[resource].__table__
     after = None
-    if marker:
+    if marker and limit:
         row = session.execute(sa.select(*table.c).where(table.c.id == marker)).first()
         if row is None:
             raise errors.not_found(resource, marker)
@@ -221,9 +271,19 @@ def _page(
     return rows, _links(req, rows, limit, marker, backwards)
 
 
-def _links(
-    req: Request, rows: Sequence[Any], limit: int | None, marker: str | None, backwards: bool
-) -> list[dict[str, str]]:
+def _limit(req: Request) -> int:
+    """How many are asked for; 0: all."""
+    found = req.get("limit")
+    try:
+        limit = 0 if found is None else int(found)
+    except ValueError:
+        limit = -1
+    if limit < 0:
+        raise errors.bad_resource("limit", f"Limit must be an integer 0 or greater and not '{found}'")
+    return limit
+
+
+def _links(req: Request, rows: Sequence[Any], limit: int, marker: str | None, backwards: bool) -> list[dict[str, str]]:
     """`next` where the page is full (or was reached from the end), `previous` where there is something before."""
     if not limit or not rows:
         return []
@@ -276,7 +336,8 @@ def _hidden(req: Request, resource: str, target: dict[str, Any]) -> list[str] | 
     return [name for name, rule in _SECRET[resource] if not req.allows(rule, target)]
 
 
-def _fields(req: Request, rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def fields(req: Request, rendered: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Only what the request wants of each (`fields`)."""
     wanted = set(req.get_all("fields")) - {""}
     if not wanted:
         return rendered
@@ -300,4 +361,4 @@ def one(req: Request, session: Session, resource: str, identifier: str) -> dict[
     rendered = show_allowed(req, session, resource, rows.all())
     if not rendered:
         raise errors.not_found(resource, identifier)
-    return _fields(req, rendered)[0]
+    return fields(req, rendered)[0]

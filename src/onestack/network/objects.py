@@ -35,7 +35,8 @@ QUOTAS: dict[str, int] = {
 
 
 def stamp(cloud: Cloud, project_id: str, **more: Any) -> dict[str, Any]:
-    """The columns that every new row has."""
+    """The columns that every new row has. Neutron counts what it writes after the row itself, so the first revision of
+    networks, ports, routers and security groups is 1, and of what has nothing of the kind 0."""
     now = cloud.clock.now()
     return {
         "id": cloud.ids.uuid(), "project_id": project_id, "revision_number": 1, "created_at": now, "updated_at": now,
@@ -47,6 +48,12 @@ def touch(cloud: Cloud, row: Any) -> None:
     """The row was changed."""
     row.revision_number += 1
     row.updated_at = cloud.clock.now()
+
+
+def touch_if_changed(session: Session, cloud: Cloud, row: Any, also: bool = False) -> None:
+    """The row was written; it was changed if it differs from what it was, or `also` something that belongs to it."""
+    if also or session.is_modified(row):
+        touch(cloud, row)
 
 
 def sees_all(ctx: Context) -> bool:
@@ -137,6 +144,10 @@ def tags_of(session: Session, ids: list[str]) -> dict[str, list[str]]:
     for row in fetch(session, _TAGS, ids=ids):
         found.setdefault(row.object_id, []).append(row.tag)
     return found
+
+
+def add_tags(session: Session, identifier: str, tags: Iterable[str]) -> None:
+    session.add_all([Tag(object_id=identifier, tag=tag) for tag in tags])
 
 
 def forget_tags(session: Session, ids: list[str]) -> None:

@@ -72,11 +72,10 @@ _NETWORKS = {
 
 _SUBNETS = {
     "create_subnet": NET_OWNER,
-    "create_subnet:service_types": ADMIN,
+    "create_subnet:tags": MEMBER_OR_NET_OWNER,
     "get_subnet": f"{READER} or rule:shared or rule:external_network or (role:reader and rule:network_owner)"
     " or rule:service_api",
     "update_subnet": MEMBER_OR_NET_OWNER,
-    "update_subnet:service_types": ADMIN,
     "delete_subnet": MEMBER_OR_NET_OWNER,
     "update_subnet:tags": MEMBER_OR_NET_OWNER,
     "delete_subnet:tags": MEMBER_OR_NET_OWNER,
@@ -99,6 +98,7 @@ _PORTS = {
     "update_port:binding:vnic_type": f"{MEMBER} or rule:service_api",
     "delete_port": f"{SERVICE} or (not ({GUEST}) and (role:member and rule:network_owner or role:member and "
     "project_id:%(project_id)s))",
+    "create_port:tags": MEMBER,
     "update_port:tags": MEMBER_OR_NET_OWNER,
     "delete_port:tags": MEMBER_OR_NET_OWNER,
     "create_port:mac_address": NET_OWNER_OR_SERVICE,
@@ -124,6 +124,7 @@ _L3 = {
     "remove_router_interface": MEMBER,
     "add_extraroutes": MEMBER,
     "remove_extraroutes": MEMBER,
+    "create_router:tags": MEMBER,
     "delete_router:tags": MEMBER,
     "update_router:tags": MEMBER,
     **{
@@ -144,6 +145,7 @@ _L3 = {
     "update_floatingip": MEMBER,
     "update_floatingip:router_id": MEMBER,
     "delete_floatingip": MEMBER,
+    "create_floatingip:tags": MEMBER,
     "update_floatingip:tags": MEMBER,
     "delete_floatingip:tags": MEMBER,
 }
@@ -153,6 +155,7 @@ _SECURITY = {
     "get_security_group": READER,
     "update_security_group": MEMBER,
     "delete_security_group": MEMBER,
+    "create_security_group:tags": MEMBER,
     "update_security_group:tags": MEMBER,
     "delete_security_group:tags": MEMBER,
     "create_security_group_rule": SG_MEMBER,
@@ -161,7 +164,7 @@ _SECURITY = {
 }
 
 _OTHER = {
-    "get_quota": MANAGER,
+    "get_quota": READER,  # Neutron asks only for other projects' limits, and documents the rule of those
     "update_quota": ADMIN,
     "delete_quota": ADMIN,
     "get_agent": ADMIN,

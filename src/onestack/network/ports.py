@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.network import addresses, attributes, dirty, errors, objects, security_groups
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, one_of, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, one_of, standard, text
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, PortSecurityGroup
 
 ROUTER_INTERFACE = "network:router_interface"
@@ -21,43 +21,55 @@ FLOATING_IP = "network:floatingip"
 # Ports that go away with their network.
 OWN_OWNERS = ("network:distributed", "network:dhcp")
 _L3_OWNERS = (ROUTER_INTERFACE, ROUTER_GATEWAY, FLOATING_IP)
-VNIC_TYPES = ("normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic")
-
-
-def _blank_text(length: int) -> attributes.Parser:
-    inner = text(length)
-    return lambda value: "" if value is None else inner(value)
+VNIC_TYPES = (
+    "normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic", "vdpa",
+    "accelerator-direct", "accelerator-direct-physical", "remote-managed",
+)  # fmt: skip
 
 
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(attributes.name_text, default=""),
     network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     admin_state_up=Attr(boolean, default=True),
-    mac_address=Attr(attributes.unless_null(attributes.mac)),
-    fixed_ips=Attr(attributes.fixed_ips),
-    device_id=Attr(text(255), default=""),
-    device_owner=Attr(text(255), default=""),
+    mac_address=Attr(attributes.unless_null(attributes.mac), ruled=True),
+    fixed_ips=Attr(attributes.fixed_ips, ruled=True),
+    device_id=Attr(text(255), default="", ruled=True),
+    device_owner=Attr(text(255), default="", ruled=True),
     status=Attr(post=False, put=False),
-    security_groups=Attr(lambda value: attributes.uuids([] if value is None else value)),
-    port_security_enabled=Attr(boolean),
-    allowed_address_pairs=Attr(attributes.address_pairs, default=list),
-    dns_name=Attr(attributes.dns_name, default=""),
-    dns_assignment=Attr(post=False, put=False),
+    allowed_address_pairs=Attr(attributes.address_pairs, ruled=True),
     **{
-        "binding:host_id": Attr(_blank_text(255), default=""),
-        "binding:profile": Attr(attributes.mapping, default=dict),
-        "binding:vnic_type": Attr(one_of(*VNIC_TYPES), default="normal"),
         "binding:vif_type": Attr(post=False, put=False),
         "binding:vif_details": Attr(post=False, put=False),
+        "binding:vnic_type": Attr(one_of(*VNIC_TYPES), default="normal", ruled=True),
+        "binding:host_id": Attr(lambda value: value or "", ruled=True),
+        "binding:profile": Attr(attributes.mapping, ruled=True),
     },
-    extra_dhcp_opts=Attr(optional(lambda value: _no_options(value)), default=None),
+    dns_name=Attr(attributes.dns_name, default=""),
+    dns_assignment=Attr(post=False, put=False),
+    extra_dhcp_opts=Attr(lambda value: _no_options(value), default=None),
+    port_security_enabled=Attr(boolean, ruled=True),
+    tags=Attr(lambda value: attributes.different(value, text(255)), put=False, default=list),
+    security_groups=Attr(lambda value: attributes.uuids([] if value is None else value)),
 )
 
 
 def _no_options(value: Any) -> Any:
+    if value is not None and not isinstance(value, list):
+        raise errors.invalid_input(f"'{value}' is not a list")
     if value:
         raise attributes.Reason("DHCP options of a single port are not supported by this cloud's networks")
     return value
+
+
+def _host(values: dict[str, Any]) -> str:
+    """Who may say the host is decided before it is looked at."""
+    host = values["binding:host_id"]
+    if host is UNSET:
+        return ""
+    try:
+        return str(text(255)(host))
+    except attributes.Reason as reason:
+        raise errors.bad_request(f"Invalid input for binding:host_id. Reason: {reason}.") from None
 
 
 def new_mac(session: Session, network_id: str) -> str:
@@ -130,16 +142,19 @@ def create(
     secured = values["port_security_enabled"]
     if secured is UNSET:
         secured = network.port_security_enabled and not device_owner.startswith("network:")
-    groups = _groups(session, cloud, ctx, project_id, values["security_groups"], secured, device_owner, bool(given))
-    if values["allowed_address_pairs"] and not secured:
+    groups = _groups(session, cloud, ctx, project_id, values["security_groups"], secured, device_owner)
+    pairs = values["allowed_address_pairs"] or []
+    if pairs and not secured:
         raise _pairs_conflict()
-    return insert(
+    port = insert(
         session, cloud, network, project_id=project_id, mac=mac, given=given, groups=groups, name=values["name"],
         description=values["description"], admin_state_up=values["admin_state_up"], device_id=values["device_id"],
         device_owner=device_owner, port_security_enabled=secured, dns_name=values["dns_name"],
-        allowed_address_pairs=values["allowed_address_pairs"], host=values["binding:host_id"],
-        vnic_type=values["binding:vnic_type"], profile=values["binding:profile"], **columns,
+        allowed_address_pairs=pairs, host=_host(values), vnic_type=values["binding:vnic_type"],
+        profile=values["binding:profile"] or {}, **columns,
     )  # fmt: skip
+    objects.add_tags(session, port.id, values["tags"])
+    return port
 
 
 def _groups(
@@ -150,10 +165,9 @@ def _groups(
     asked: Any,
     secured: bool,
     device_owner: str,
-    addressed: bool,
 ) -> list[str]:
     if asked is UNSET:
-        if not secured or not addressed or device_owner.startswith("network:") or not project_id:
+        if not secured or device_owner.startswith("network:") or not project_id:
             return []
         return [security_groups.ensure_default(session, cloud, project_id)]
     if asked and not secured:
@@ -207,8 +221,11 @@ _COLUMNS = {
 def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dict[str, Any]) -> None:
     """Change a port. Raises MacAddressInUse, PortBound, PortSecurityPortHasSecurityGroup and the errors of create."""
     _check_mac(session, port, values)
+    if "binding:host_id" in values:
+        values["binding:host_id"] = _host(values)
     secured = values.get("port_security_enabled", port.port_security_enabled)
     groups = values.get("security_groups")
+    changed_too = False
     if groups is not None:
         if groups and not secured:
             raise errors.bad(
@@ -217,6 +234,7 @@ def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dic
             )
         held = set(groups_of(session, port.id))
         security_groups.require(session, ctx, [group for group in groups if group not in held])
+        changed_too = set(groups) != held
         set_groups(session, port.id, groups)
     elif not secured and port.port_security_enabled and groups_of(session, port.id):
         raise errors.conflict(
@@ -227,14 +245,14 @@ def update(session: Session, cloud: Cloud, ctx: Context, port: Port, values: dic
     if values.get("allowed_address_pairs", port.allowed_address_pairs) and not secured:
         raise _pairs_conflict()
     if "fixed_ips" in values:
-        _readdress(session, cloud, port, values["fixed_ips"])
+        changed_too |= _readdress(session, cloud, port, values["fixed_ips"])
     dirty.note_hosts(session, cloud, [port.host])
     for name, column in _COLUMNS.items():
         if name in values:
             setattr(port, column, values[name])
     if not port.host and not port.device_owner.startswith("network:"):
         port.status = "DOWN"
-    objects.touch(cloud, port)
+    objects.touch_if_changed(session, cloud, port, changed_too)
     session.flush()
     changed(session, cloud, port)
 
@@ -253,7 +271,8 @@ def _check_mac(session: Session, port: Port, values: dict[str, Any]) -> None:
         raise _mac_conflict(port.network_id, mac)
 
 
-def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str, str]]) -> None:
+def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str, str]]) -> bool:
+    """Give a port the addresses wished for; whether that changed anything."""
     if not wishes and addresses.is_router_owner(port.device_owner):
         raise errors.conflict(
             "ServicePortInUse",
@@ -267,6 +286,7 @@ def _readdress(session: Session, cloud: Cloud, port: Port, wishes: list[dict[str
     ).all()
     _loosen(session, cloud, floating)
     addresses.replace(session, port.id, port.network_id, given)
+    return given != held
 
 
 def _loosen(session: Session, cloud: Cloud, floating: Sequence[FloatingIp]) -> None:

@@ -101,7 +101,7 @@ def create_rule(
         "ethertype": "IPv6" if prefix is not None and ":" in prefix else "IPv4",
     }  # fmt: skip
     values = attributes.read(security_groups.RULE_ATTRIBUTES, sent, creating=True)
-    made = security_groups.create_rule(session, cloud, ctx, row, values)
+    made = security_groups.create_rule(session, cloud, ctx, row, ctx.project_id or row.project_id, values)
     return next(rule for rule in groups_by_id(session, [group_id])[0].rules if rule.id == made.id)
 
 

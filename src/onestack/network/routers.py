@@ -14,7 +14,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.errors import NotFound
 from onestack.network import addresses, attributes, dirty, errors, ipam, objects, ports, zones
-from onestack.network.attributes import Attr, Reason, boolean, standard, text
+from onestack.network.attributes import Attr, Reason, boolean, standard
 from onestack.network.models import FloatingIp, Network, Port, PortAddress, Router, Subnet
 
 
@@ -24,15 +24,15 @@ def _gateway_info(value: Any) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         raise Reason(f"'{value}' is not a dictionary")
+    if "network_id" not in value:
+        raise Reason(
+            f"Validation of dictionary's keys failed. Expected keys: {{'network_id'}} Provided keys: {set(value)}"
+        )
     extra = set(value) - {"network_id", "enable_snat", "external_fixed_ips", "qos_policy_id"}
     if extra:
         raise Reason(f"Unexpected keys supplied: {', '.join(sorted(extra))}")
     if value.get("qos_policy_id") is not None:
         raise Reason(f"QoS policy {value['qos_policy_id']} could not be found")
-    if "network_id" not in value:
-        raise Reason(
-            f"Validation of dictionary's keys failed. Expected keys: {{'network_id'}} Provided keys: {set(value)}"
-        )
     found: dict[str, Any] = {"network_id": attributes.uuid(value["network_id"])}
     if "enable_snat" in value:
         found["enable_snat"] = boolean(value["enable_snat"])
@@ -42,13 +42,16 @@ def _gateway_info(value: Any) -> dict[str, Any] | None:
 
 
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(attributes.name_text, default=""),
     admin_state_up=Attr(boolean, default=True),
     status=Attr(post=False, put=False),
-    external_gateway_info=Attr(_gateway_info, default=None),
+    external_gateway_info=Attr(
+        _gateway_info, default=None, ruled=True, parts=("network_id", "external_fixed_ips", "enable_snat")
+    ),
     routes=Attr(attributes.host_routes, post=False),
     availability_zones=Attr(post=False, put=False),
     availability_zone_hints=Attr(zones.hints, put=False, default=list),
+    enable_snat=Attr(post=False, put=False),
 )
 
 
@@ -79,7 +82,7 @@ def update(session: Session, cloud: Cloud, ctx: Context, router: Router, values:
     for name in ("name", "description", "admin_state_up"):
         if name in values:
             setattr(router, name, values[name])
-    objects.touch(cloud, router)
+    objects.touch_if_changed(session, cloud, router, "external_gateway_info" in values)
     session.flush()
     dirty.note(session, cloud, "router", [router.id])
     dirty.note(session, cloud, "port", session.scalars(sa.select(Port.id).where(Port.device_id == router.id)))
@@ -87,8 +90,9 @@ def update(session: Session, cloud: Cloud, ctx: Context, router: Router, values:
 
 def delete(session: Session, cloud: Cloud, router: Router) -> None:
     """Delete a router and its gateway; 409 RouterInUse while it has interfaces."""
-    if interfaces(session, router.id):
-        raise errors.conflict("RouterInUse", f"Router {router.id} still has ports")
+    attached = [port.id for port in interfaces(session, router.id)]
+    if attached:
+        raise errors.conflict("RouterInUse", f"Router {router.id} has ports still attached: {', '.join(attached)}")
     _clear_gateway(session, cloud, router)
     objects.forget_tags(session, [router.id])
     session.delete(router)
@@ -186,11 +190,19 @@ def _check_overlap(session: Session, router_id: str, new: Sequence[Subnet]) -> N
                 raise _bad(f"Cidr {subnet.cidr} of subnet {subnet.id} overlaps with cidr {old.cidr} of subnet {old.id}")
 
 
+def _said(body: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The subnet's and the port's id of a request for an interface."""
+    if "port_id" not in body and "subnet_id" not in body:
+        raise _bad("Either subnet_id or port_id must be specified")
+    for name in ("port_id", "subnet_id"):
+        if name in body and not attributes.is_uuid(body[name]):
+            raise _bad(f"'{body[name]}' is not a valid UUID")
+    return body.get("subnet_id"), body.get("port_id")
+
+
 def add_interface(session: Session, cloud: Cloud, ctx: Context, router: Router, body: dict[str, Any]) -> dict[str, Any]:
     """Connect a subnet (its gateway address becomes the router's) or a port; the answer as Neutron words it."""
-    subnet_id, port_id = body.get("subnet_id"), body.get("port_id")
-    if not subnet_id and not port_id:
-        raise _bad("Either subnet_id or port_id must be specified")
+    subnet_id, port_id = _said(body)
     if subnet_id and port_id:
         raise _bad("Cannot specify both subnet-id and port-id")
     port = (
@@ -207,8 +219,8 @@ def _answer(session: Session, cloud: Cloud, router: Router, port: Port, subnets:
     session.flush()
     dirty.note(session, cloud, "router", [router.id])
     return {
-        "id": router.id, "tenant_id": router.project_id, "project_id": router.project_id, "port_id": port.id,
-        "network_id": port.network_id, "subnet_id": subnets[0] if subnets else None, "subnet_ids": subnets,
+        "id": router.id, "project_id": router.project_id, "port_id": port.id, "network_id": port.network_id,
+        "subnet_id": subnets[0] if subnets else None, "subnet_ids": subnets,
     }  # fmt: skip
 
 
@@ -239,7 +251,7 @@ def _add_port(session: Session, cloud: Cloud, ctx: Context, router: Router, port
 def _add_subnet(session: Session, cloud: Cloud, ctx: Context, router: Router, subnet_id: str) -> Port:
     subnet: Subnet = objects.get(session, "subnet", subnet_id, ctx)
     network: Network = objects.get(session, "network", subnet.network_id)
-    if not (objects.sees_all(ctx) or network.shared or ctx.project_id in (subnet.project_id, network.project_id)):
+    if not (objects.sees_all(ctx) or ctx.project_id in (subnet.project_id, network.project_id)):
         raise _bad(
             f"Cannot add interface to router because subnet {subnet.id} is not owned by project making the request"
         )
@@ -277,9 +289,9 @@ def _ipv6_interface(session: Session, router_id: str, network_id: str) -> Port |
 def remove_interface(
     session: Session, cloud: Cloud, ctx: Context, router: Router, body: dict[str, Any]
 ) -> dict[str, Any]:
-    subnet_id, port_id = body.get("subnet_id"), body.get("port_id")
-    if not subnet_id and not port_id:
-        raise _bad("Either subnet_id or port_id must be specified")
+    subnet_id, port_id = _said(body)
+    if subnet_id and not port_id:
+        objects.get(session, "subnet", subnet_id, ctx)
     port = _interface(session, router, subnet_id, port_id)
     held = addresses.of_port(session, port.id)
     leaving = [subnet for subnet, _ in held]

@@ -16,6 +16,7 @@ def _tag_routes() -> Iterator[Route]:
         base = f"/v2.0/{collection}/{{{resource}_id}}/tags"
         change, remove = f"update_{resource}:tags", f"delete_{resource}:tags"
         yield Route("GET", base, found["index"])
+        yield Route("POST", base, found["extend"], f"create_{resource}:tags", dict, target="object")
         yield Route("PUT", base, found["replace"], change, dict, target="object")
         yield Route("DELETE", base, found["clear"], remove, status=204, target="object")
         yield Route("GET", f"{base}/{{tag}}", found["show"], status=204)
@@ -84,8 +85,9 @@ ROUTES: list[Route] = [
           status=204, target="object"),
 
     Route("GET", "/v2.0/quotas", quotas.index, "get_quota", target="object"),
-    Route("GET", "/v2.0/quotas/tenant", quotas.own),
-    Route("GET", "/v2.0/quotas/project", quotas.own),
+    Route("POST", "/v2.0/quotas", quotas.create, "update_quota", dict, target="object"),
+    Route("GET", "/v2.0/quotas/tenant", quotas.own_tenant),
+    Route("GET", "/v2.0/quotas/project", quotas.own_project),
     Route("GET", "/v2.0/quotas/{project_id}", quotas.show, "get_quota", target="object"),
     Route("PUT", "/v2.0/quotas/{project_id}", quotas.update, "update_quota", dict, target="object"),
     Route("DELETE", "/v2.0/quotas/{project_id}", quotas.reset, "delete_quota", status=204, target="object"),
@@ -93,11 +95,11 @@ ROUTES: list[Route] = [
     Route("GET", "/v2.0/quotas/{project_id}/details", quotas.details, "get_quota", target="object"),
 
     Route("GET", "/v2.0/agents", cloud.agents),
-    Route("GET", "/v2.0/agents/{agent_id}", cloud.agent, "get_agent"),
+    Route("GET", "/v2.0/agents/{agent_id}", cloud.agent),
     Route("GET", "/v2.0/availability_zones", cloud.availability_zones, "get_availability_zone"),
     Route("GET", "/v2.0/service-providers", cloud.service_providers, "get_service_provider"),
-    Route("GET", "/v2.0/network-ip-availabilities", cloud.ip_availabilities, "get_network_ip_availability"),
-    Route("GET", "/v2.0/network-ip-availabilities/{network_id}", cloud.ip_availability, "get_network_ip_availability"),
+    Route("GET", "/v2.0/network-ip-availabilities", cloud.ip_availabilities),
+    Route("GET", "/v2.0/network-ip-availabilities/{network_id}", cloud.ip_availability),
     Route("GET", "/v2.0/auto-allocated-topology/{project_id}", cloud.topology, "get_auto_allocated_topology",
           target="object"),
     Route("DELETE", "/v2.0/auto-allocated-topology/{project_id}", cloud.delete_topology,

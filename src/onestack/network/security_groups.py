@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.network import attributes, dirty, errors, objects
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, standard, text
 from onestack.network.models import PortSecurityGroup, SecurityGroup, SecurityGroupRule
 
 # Names of IP protocols (IANA), as Neutron knows them.
@@ -28,7 +28,7 @@ _V6_ONLY = {"ipv6-encap", "ipv6-frag", "ipv6-icmp", "icmpv6", "ipv6-nonxt", "ipv
 
 
 def _name(value: Any) -> str:
-    """The name of the group that each project has is no other's."""
+    """Any text, blank too; the name of the group that each project has is no other's."""
     found: str = text(255)(value)
     if found.lower() == "default":
         raise errors.conflict("SecurityGroupDefaultAlreadyExists", "Default security group already exists.")
@@ -66,8 +66,8 @@ def _port(value: Any) -> int | None:
     if value is None:
         return None
     try:
-        number = int(value) if not isinstance(value, bool) else -1
-    except (TypeError, ValueError):
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if not 0 <= number <= 65535:
         raise errors.bad("SecurityGroupInvalidPortValue", f"Invalid value for port {value}")
@@ -86,7 +86,7 @@ def _ethertype(value: Any) -> str:
 
 def _prefix(value: Any) -> str | None:
     """A CIDR with its host bits, as Neutron keeps them; a lone address stands for itself."""
-    if value is None or value == "":
+    if not value:
         return None
     try:
         if not isinstance(value, str) or "%" in value:
@@ -96,19 +96,25 @@ def _prefix(value: Any) -> str | None:
         raise errors.bad("InvalidCIDR", f"Invalid CIDR {value} given as IP prefix.") from None
 
 
+def _id(value: Any) -> str | None:
+    """Any value stands for a group, which is there or isn't."""
+    return None if value is None else str(value)
+
+
 RULE_ATTRIBUTES = standard(
-    security_group_id=Attr(text(255), put=False, default=REQUIRED),
+    security_group_id=Attr(text(36), put=False, default=REQUIRED),
+    remote_group_id=Attr(_id, put=False, default=None),
     direction=Attr(attributes.one_of("ingress", "egress"), put=False, default=REQUIRED),
-    ethertype=Attr(_ethertype, put=False, default="IPv4"),
     protocol=Attr(_protocol, put=False, default=None),
     port_range_min=Attr(_port, put=False, default=None),
     port_range_max=Attr(_port, put=False, default=None),
+    ethertype=Attr(_ethertype, put=False, default="IPv4"),
     remote_ip_prefix=Attr(_prefix, put=False, default=None),
-    remote_group_id=Attr(optional(text(255)), put=False, default=None),
-    remote_address_group_id=Attr(optional(text(255)), put=False, default=None),
+    remote_address_group_id=Attr(_id, put=False, default=None),
     normalized_cidr=Attr(post=False, put=False),
     belongs_to_default_sg=Attr(post=False, put=False),
 )
+del RULE_ATTRIBUTES["tags"]
 
 
 def ensure_default(session: Session, cloud: Cloud, project_id: str) -> str:
@@ -134,7 +140,9 @@ def _insert(
         if default:
             wanted.append({"direction": "ingress", "remote_group_id": group.id})
         for columns in wanted:
-            rule = objects.stamp(cloud, project_id, security_group_id=group.id, ethertype=ethertype, **columns)
+            rule = objects.stamp(
+                cloud, project_id, security_group_id=group.id, ethertype=ethertype, revision_number=0, **columns
+            )
             session.add(SecurityGroupRule(**rule))
     session.flush()
     dirty.note(session, cloud, "security_group", [group.id])
@@ -143,7 +151,8 @@ def _insert(
 
 def create(session: Session, cloud: Cloud, project_id: str, values: dict[str, Any]) -> SecurityGroup:
     ensure_default(session, cloud, project_id)
-    objects.take_quota(session, project_id, {"security_group": 1, "security_group_rule": 2})
+    objects.take_quota(session, project_id, {"security_group": 1})
+    objects.take_quota(session, project_id, {"security_group_rule": 2})
     return _insert(session, cloud, project_id, name=values["name"], description=values["description"], default=False)
 
 
@@ -152,7 +161,7 @@ def update(session: Session, cloud: Cloud, group: SecurityGroup, values: dict[st
         raise errors.conflict("SecurityGroupCannotUpdateDefault", "Updating default security group not allowed.")
     for name, value in values.items():
         setattr(group, name, value)
-    objects.touch(cloud, group)
+    objects.touch_if_changed(session, cloud, group)
     session.flush()
     dirty.note(session, cloud, "security_group", [group.id])
 
@@ -201,10 +210,11 @@ def require(session: Session, ctx: Context, ids: Iterable[str]) -> None:
 
 
 def create_rule(
-    session: Session, cloud: Cloud, ctx: Context, group: SecurityGroup, values: dict[str, Any]
+    session: Session, cloud: Cloud, ctx: Context, group: SecurityGroup, project_id: str, values: dict[str, Any]
 ) -> SecurityGroupRule:
-    """A new rule. Raises SecurityGroupRuleExists, OverQuota, and what is wrong with a protocol or a range."""
-    objects.take_quota(session, group.project_id, {"security_group_rule": 1})
+    """A new rule, which an admin may put into anybody's group. Raises SecurityGroupRuleExists, OverQuota, and what is
+    wrong with a protocol or a range."""
+    objects.take_quota(session, project_id, {"security_group_rule": 1})
     if values["remote_address_group_id"] is not None:
         wanted = values["remote_address_group_id"]
         raise errors.NotFound(f"Address group {wanted} could not be found.", kind="AddressGroupNotFound")
@@ -226,7 +236,10 @@ def create_rule(
         raise errors.conflict("SecurityGroupRuleExists", f"Security group rule already exists. Rule id is {same}.")
     description = values["description"] if values["description"] is not UNSET else ""
     rule = SecurityGroupRule(
-        **objects.stamp(cloud, group.project_id), security_group_id=group.id, description=description, **columns
+        **objects.stamp(cloud, project_id, revision_number=0),
+        security_group_id=group.id,
+        description=description,
+        **columns,
     )
     session.add(rule)
     objects.touch(cloud, group)

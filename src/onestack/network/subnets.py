@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.cloud import Cloud
 from onestack.network import addresses, attributes, dirty, errors, ipam, metadata_ports, networks, objects
-from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, integer, one_of, optional, standard, text
+from onestack.network.attributes import REQUIRED, UNSET, Attr, boolean, integer, one_of, optional, standard
 from onestack.network.models import Network, Port, PortAddress, Subnet
 
 MODES = ("dhcpv6-stateful", "dhcpv6-stateless", "slaac")
@@ -31,20 +31,21 @@ def _owners(value: Any) -> list[str]:
 
 
 ATTRIBUTES = standard(
-    name=Attr(text(255), default=""),
+    name=Attr(attributes.name_text, default=""),
     ip_version=Attr(one_of(4, 6, convert=integer), put=False, default=REQUIRED),
     network_id=Attr(attributes.uuid, put=False, default=REQUIRED),
     subnetpool_id=Attr(optional(attributes.uuid), put=False, default=None),
-    prefixlen=Attr(integer, put=False),
-    cidr=Attr(optional(attributes.network), put=False, default=None),
+    prefixlen=Attr(attributes.not_negative, put=False),
+    cidr=Attr(optional(attributes.cidr), put=False, default=None),
     gateway_ip=Attr(optional(attributes.address)),
     allocation_pools=Attr(attributes.pools),
     dns_nameservers=Attr(attributes.addresses, default=list),
     host_routes=Attr(attributes.host_routes, default=list),
     enable_dhcp=Attr(boolean, default=True),
-    ipv6_ra_mode=Attr(optional(one_of(*MODES)), put=False, default=None),
-    ipv6_address_mode=Attr(optional(one_of(*MODES)), put=False, default=None),
+    ipv6_ra_mode=Attr(one_of(*MODES, None), put=False, default=None),
+    ipv6_address_mode=Attr(one_of(*MODES, None), put=False, default=None),
     service_types=Attr(_owners, default=list),
+    **{"router:external": Attr(post=False, put=False)},
 )
 
 
@@ -62,21 +63,21 @@ def create(session: Session, cloud: Cloud, network: Network, project_id: str, va
     _check_range(cidr, values["ip_version"], values["enable_dhcp"])
     _check_modes(cidr, values)
     _check_overlap(session, network.id, cidr)
-    first, _ = ipam.usable(cidr)
+    networks.check_mtu(network.id, network.mtu, [cidr.version])
     gateway = values["gateway_ip"]
     if gateway is UNSET:
-        gateway = ipam.text(cidr.version, first)
+        gateway = ipam.text(cidr.version, ipam.default_gateway(cidr))
     elif gateway is not None:
         _check_gateway(cidr, gateway)
-    if values["allocation_pools"] is UNSET:
+    if not values["allocation_pools"]:
         pools = ipam.default_pools(cidr, ipaddress.ip_address(gateway) if gateway else None)
     else:
         pools = _checked_pools(cidr, values["allocation_pools"])
         _check_gateway_outside(gateway, cidr, pools)
     _check_details("new subnet", cidr.version, values)
     subnet = Subnet(
-        **objects.stamp(cloud, project_id), network_id=network.id, name=values["name"], cidr=str(cidr),
-        description=values["description"], ip_version=cidr.version, gateway_ip=gateway,
+        **objects.stamp(cloud, project_id, revision_number=0), network_id=network.id, name=values["name"],
+        cidr=str(cidr), description=values["description"], ip_version=cidr.version, gateway_ip=gateway,
         enable_dhcp=values["enable_dhcp"], ipv6_ra_mode=values["ipv6_ra_mode"],
         ipv6_address_mode=values["ipv6_address_mode"], allocation_pools=_pools_text(cidr.version, pools),
         dns_nameservers=values["dns_nameservers"], host_routes=values["host_routes"],
@@ -154,9 +155,9 @@ def _checked_pools(cidr: ipam.IPNetwork, given: list[dict[str, str]]) -> list[ip
     pools: list[ipam.Pool] = []
     for item in given:
         start, end = ipaddress.ip_address(item["start"]), ipaddress.ip_address(item["end"])
-        shown = f"{start}-{end}"
         if start.version != cidr.version or end.version != cidr.version or int(end) < int(start):
-            raise errors.bad("InvalidAllocationPool", f"The allocation pool {shown} is not valid.")
+            raise errors.bad("InvalidAllocationPool", f"The allocation pool {item} is not valid.")
+        shown = f"{start}-{end}"
         if int(start) < first or int(end) > last:
             raise errors.bad(
                 "OutOfBoundsAllocationPool", f"The allocation pool {shown} spans beyond the subnet cidr {cidr}."
@@ -192,6 +193,9 @@ def _check_details(subnet_id: str, version: int, values: dict[str, Any]) -> None
             raise errors.bad(
                 kind, f"Unable to complete operation for {subnet_id}. The number of {words} exceeds the limit {limit}."
             )
+    for server in values.get("dns_nameservers") or ():
+        if (":" in server) != (version == 6):
+            raise errors.invalid_input(f"dns_nameserver '{server}' does not match the ip_version '{version}'")
     for route in values.get("host_routes") or ():
         for item in ("nexthop", "destination"):
             if (":" in route[item]) != (version == 6):
@@ -244,7 +248,7 @@ def update(session: Session, cloud: Cloud, subnet: Subnet, values: dict[str, Any
     dhcp_changed = values.get("enable_dhcp", subnet.enable_dhcp) != subnet.enable_dhcp
     for name, value in values.items():
         setattr(subnet, name, value)
-    objects.touch(cloud, subnet)
+    objects.touch_if_changed(session, cloud, subnet)
     session.flush()
     if dhcp_changed:
         metadata_ports.ensure(session, cloud, objects.get(session, "network", subnet.network_id))

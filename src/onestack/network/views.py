@@ -72,7 +72,8 @@ def networks(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
             "subnets": subnets.get(row.id, []),
             "shared": row.shared,
             "router:external": row.external,
-            "is_default": row.is_default,
+            # Neutron knows of it only where it matters.
+            **({"is_default": row.is_default} if row.external else {}),
             "mtu": row.mtu,
             "port_security_enabled": row.port_security_enabled,
             "dns_domain": row.dns_domain,
@@ -195,6 +196,7 @@ def routers(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
             "external_gateway_info": (
                 {**gateways[row.gateway_port_id], "enable_snat": row.enable_snat} if row.gateway_port_id else None
             ),
+            "enable_snat": row.enable_snat,
             "routes": row.routes,
             "availability_zone_hints": row.availability_zone_hints,
             "availability_zones": [ZONE],
@@ -241,34 +243,39 @@ def security_groups(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rend
         .where(table.c.security_group_id.in_([row.id for row in rows]))
         .order_by(table.c.created_at, table.c.id)
     )
-    rules: dict[str, Rendered] = {}
+    rules: dict[str, list[Any]] = {}
     for rule in session.execute(query):
-        rules.setdefault(rule.security_group_id, []).append(_rule(rule, {}))
+        rules.setdefault(rule.security_group_id, []).append(rule)
     return [
         {
             **_standard(row, tags),
             "name": row.name,
             "stateful": row.stateful,
             "shared": False,
-            "security_group_rules": rules.get(row.id, []),
+            "security_group_rules": [
+                {**_rule(rule), "tags": [], "belongs_to_default_sg": row.default_of is not None}
+                for rule in rules.get(row.id, [])
+            ],
         }
         for row in rows
     ]
 
 
 def security_group_rules(session: Session, cloud: Cloud, rows: Sequence[Any]) -> Rendered:
-    tags = objects.tags_of(session, [row.id for row in rows])
     query = sa.select(SecurityGroup.id).where(
         SecurityGroup.id.in_({row.security_group_id for row in rows}), SecurityGroup.default_of.is_not(None)
     )
     default = set(session.scalars(query))
-    return [{**_rule(row, tags), "belongs_to_default_sg": row.security_group_id in default} for row in rows]
+    return [{**_rule(row), "belongs_to_default_sg": row.security_group_id in default} for row in rows]
 
 
-def _rule(row: Any, tags: dict[str, list[str]]) -> dict[str, Any]:
+def _rule(row: Any) -> dict[str, Any]:
+    """A rule, which has no tags."""
     prefix = row.remote_ip_prefix
+    standard = _standard(row, {})
+    del standard["tags"]
     return {
-        **_standard(row, tags),
+        **standard,
         "security_group_id": row.security_group_id,
         "direction": row.direction,
         "ethertype": row.ethertype,

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from onestack.core.errors import NotFound
-from onestack.network.attributes import Reason, different
+from onestack.network import errors
+from onestack.network.attributes import different, text
 
 ZONE = "nova"
 
 
 def hints(value: Any) -> list[str]:
     """A parser for attributes.py."""
-    if not isinstance(value, list):
-        raise Reason(f"'{value}' is not a list")
-    for item in value:
-        if not isinstance(item, str):
-            raise Reason(f"'{item}' is not a valid string")
-        if len(item) > 255:
-            raise Reason(f"'{item}' exceeds maximum length of 255")
-    different(value)
-    return value
+    found = different(value, text())
+    if len(json.dumps(found)) > 255:
+        raise errors.invalid_input("Too many availability_zone_hints specified")
+    return found
 
 
 def known(wanted: list[str]) -> list[str]:

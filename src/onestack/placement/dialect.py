@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from onestack.core.dialect import Dialect, Microversions, Version, reason
+from onestack.core.dialect import MALFORMED, Dialect, Microversions, Version, reason
 from onestack.core.errors import (
     BadRequest,
     Conflict,
@@ -32,7 +32,7 @@ DUPLICATE_KEY = "placement.query.duplicate_key"
 
 # What the errors of each status begin with, whatever else they say.
 _BEGINNINGS = {
-    400: "The server could not comply with the request since it is either malformed or otherwise incorrect.",
+    400: MALFORMED,
     403: "Access was denied to this resource.",
     404: "The resource could not be found.",
     409: "There was a conflict when trying to complete your request.",
@@ -52,6 +52,7 @@ def concurrent(message: str) -> Conflict:
 
 class PlacementDialect(Dialect):
     token_first = True
+    versions_everywhere = True
 
     def error(self, fault: Fault) -> dict[str, Any]:
         message = fault.message
@@ -130,4 +131,7 @@ class PlacementDialect(Dialect):
         return NotFound("")
 
     def not_allowed(self, method: str) -> Fault:
-        return MethodNotAllowed("The method specified is not allowed for this resource.")
+        return MethodNotAllowed(
+            f"The method {method} is not allowed for this resource. \n\n "
+            "The method specified is not allowed for this resource."
+        )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onestack.core.dialect import Version
-from onestack.core.json_schema import Formats
+from onestack.core.json_schema import kind
 from onestack.placement import forms
 
 Schema = dict[str, Any]
@@ -22,7 +22,7 @@ def _is_uuid(value: str, schema: Mapping[str, Any]) -> bool:
     return forms.is_uuid(value) and ("dashed" not in schema or len(value) == 36)
 
 
-FORMATS: Formats = {"uuid": _is_uuid}
+KIND = kind({"uuid": _is_uuid})
 
 
 def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:

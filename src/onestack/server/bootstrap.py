@@ -39,7 +39,7 @@ def _run(cloud: Cloud) -> None:
         onestack.image.public.bootstrap(session, cloud)
         onestack.network.public.ensure_external(session, cloud)
         onestack.compute.public.bootstrap(session, cloud)
-        onestack.compute.public.register_host_token(session, settings.hostname, token)
+        onestack.compute.public.register_host_token(session, cloud, settings.hostname, token)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,8 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     logs.configure(settings)
     cloud = build.cloud_of(settings)
-    build.services(cloud)
-    run(cloud)
+    try:
+        build.services(cloud)
+        run(cloud)
+    except config.ConfigError as error:
+        print(f"onestack: {error}", file=sys.stderr)
+        return 2
     cloud.db.close()
     return 0
 

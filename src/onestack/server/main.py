@@ -49,13 +49,13 @@ def main(arguments: list[str] | None = None) -> int:
     cloud = build.cloud_of(settings)
     try:
         applications = build.services(cloud)
+        build.add_operation_workers(cloud)
+        bootstrap.run(cloud)
     except config.ConfigError as error:
         print(f"onestack server: {error}", file=sys.stderr)
         return 2
     if settings.identity.admin_token:
         log.warning("identity.admin_token is set: whoever has it is an admin of identity; take it out when you can")
-    build.add_operation_workers(cloud)
-    bootstrap.run(cloud)
     gc.collect()
     gc.freeze()  # what is alive now stays: the collector need not look at it again
     gc.set_threshold(20_000, 20, 50)

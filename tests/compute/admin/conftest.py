@@ -41,7 +41,7 @@ def operator(compute):
 def second(nova):
     """A second host, with its own agent."""
     with nova.cloud.db.write() as session:
-        public.register_host_token(session, "host2", "second-token")
+        public.register_host_token(session, nova.cloud, "host2", "second-token")
     agent = PlayedAgent(nova.agents, "host2", "second-token")
     assert agent.hello().status_code == 200
     return agent

@@ -36,7 +36,7 @@ def test_life_of_an_aggregate(nova, operator):
     changed = act(operator, body["id"], "set_metadata", metadata={"ssd": None}).json["aggregate"]
     assert changed["metadata"] == {"availability_zone": "london"}
     assert message(operator.delete(path)) == (
-        f"Unable to delete aggregate {body['id']}. Reason: Host aggregate is not empty."
+        f"Cannot remove host from aggregate {body['id']}. Reason: Host aggregate is not empty."
     )
     assert act(operator, body["id"], "remove_host", host="host1").json["aggregate"]["hosts"] == []
     assert operator.delete(path).status_code == 200

@@ -5,6 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from onestack.compute import hosts, public
+from onestack.config import ConfigError
+from tests.compute.conftest import TOKEN
+
 BINARIES = ["nova-scheduler", "nova-conductor", "nova-compute"]
 
 
@@ -61,7 +65,7 @@ def test_refusals_before_2_53(nova, operator):
     assert operator.put("os-services/jump", body).status_code == 404
     assert operator.put("os-services/enable", {"host": "host1"}).status_code == 400
     missing = operator.put("os-services/enable", {**body, "host": "host9"})
-    assert (missing.status_code, message(missing)) == (404, "Could not find binary nova-compute on host host9.")
+    assert (missing.status_code, message(missing)) == (404, "Host 'host9' is not mapped to any cell")
     assert operator.put("os-services/force-down", {**body, "forced_down": True}, "2.10").status_code in (400, 404)
     forced = operator.put("os-services/force-down", {**body, "forced_down": True}, "2.11")
     assert forced.json == {"service": {**body, "forced_down": True}}
@@ -169,7 +173,7 @@ def test_old_hosts(nova, operator):
     nova.boot()
     rows = operator.get("os-hosts").json["hosts"]
     assert [row["service"] for row in rows] == ["scheduler", "conductor", "compute"]
-    assert operator.get("os-hosts?service=compute").json["hosts"] == [rows[2]]
+    assert operator.get("os-hosts?service=compute").json["hosts"] == rows  # not a parameter of Nova's query schema
     shown = operator.get("os-hosts/host1").json["host"]
     assert [entry["resource"]["project"] for entry in shown] == ["(total)", "(used_now)", "(used_max)", "1" * 32]
     assert shown[1]["resource"] == {"project": "(used_now)", "host": "host1", "cpu": 1, "memory_mb": 512, "disk_gb": 1}
@@ -200,3 +204,17 @@ def test_availability_zones(nova, operator):
 @pytest.mark.parametrize("path", ["os-hypervisors/detail", "os-services", "os-availability-zone/detail", "os-hosts"])
 def test_the_old_v2_answers_too(nova, compute, path):
     assert compute.get(f"/v2/{path}", as_="admin").status_code == 200
+
+
+def test_a_machine_does_not_take_the_name_of_one_that_is_up(nova, operator):
+    def register(token):
+        with nova.cloud.db.write() as session:
+            public.register_host_token(session, nova.cloud, "host1", token)
+
+    register(TOKEN)  # a server of the machine itself starts again
+    with pytest.raises(ConfigError, match="host: 'host1' is another machine"):
+        register("of-another")
+    assert nova.agent.hello().status_code == 200
+    nova.cloud.clock.advance(hosts.DOWN_AFTER_SECONDS + 1)
+    register("of-another")
+    assert nova.agent.hello().status_code == 401

@@ -284,7 +284,7 @@ def test_a_stream_is_for_the_servers_host_and_opened_once(play, nova, cloud):
     from tests.compute.conftest import PlayedAgent
 
     with cloud.db.write() as session:
-        public.register_host_token(session, "host2", "other-token")
+        public.register_host_token(session, cloud, "host2", "other-token")
     assert PlayedAgent(nova.agents, "host2", "other-token").hello().status_code == 200
 
     async def scene(world):

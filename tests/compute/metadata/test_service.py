@@ -35,7 +35,7 @@ def signed(cloud):
 def other_agent(nova, cloud):
     """The agent of another host."""
     with cloud.db.write() as session:
-        public.register_host_token(session, "host2", "other-token")
+        public.register_host_token(session, cloud, "host2", "other-token")
     agent = PlayedAgent(nova.agents, "host2", "other-token")
     assert agent.hello().status_code == 200
     return agent

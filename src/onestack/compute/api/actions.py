@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from onestack.compute import hosts, nics, questions, schema, servers
 from onestack.compute.api import create_image, rebuild
+from onestack.compute.dialect import GONE
 from onestack.compute.servers import Loaded
 from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest, Conflict, Gone, NotFound, NotImplementedHere
@@ -41,8 +42,6 @@ class Action(msgspec.Struct, frozen=True):
 async def action(req: Request, server_id: str) -> Response:
     """A stream handler, so that an action that asks a host needs no thread while it waits."""
     body = await req.json(Any)
-    if body is None and not req.falcon.content_length:
-        raise BadRequest("Malformed request body")
     name, argument, chosen = _chosen(req, body)
     if chosen.ask is not None:
         return await chosen.ask(req, server_id, argument)
@@ -50,11 +49,7 @@ async def action(req: Request, server_id: str) -> Response:
 
 
 def _chosen(req: Request, body: Any) -> tuple[str, Any, Action]:
-    if isinstance(body, (dict, list, str)) and len(body) != 1:
-        raise BadRequest("Malformed request body")
-    if not isinstance(body, dict):
-        raise NotFound("The resource could not be found.")
-    ((name, value),) = body.items()
+    name, value = schema.one_action(body, empty=body is None and not req.falcon.content_length)
     chosen = ACTIONS.get(name)
     if chosen is None:
         raise BadRequest(f"There is no such action: {name}")
@@ -187,7 +182,7 @@ def _anything(_version: Version, _name: str, value: Any) -> Any:
 
 
 def _gone(_version: Version, _name: str, _value: Any) -> Any:
-    raise Gone("This resource is no longer available. No forwarding address is given.")
+    raise Gone(GONE)
 
 
 def _reboot_body(version: Version, name: str, value: Any) -> Any:

@@ -11,10 +11,13 @@ from onestack.compute import aggregates, availability, schema
 from onestack.compute.models_admin import Aggregate
 from onestack.core.clock import micros
 from onestack.core.dialect import Version
-from onestack.core.errors import BadRequest
+from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request, Response
+from onestack.image import public as image_service
 
 _ACTIONS = ("add_host", "remove_host", "set_metadata")
+# Keys and values as of any metadata; a value of null takes the key away.
+_METADATA = schema.pairs(schema.string(255, null=True))
 
 
 def index(req: Request) -> dict[str, Any]:
@@ -31,6 +34,7 @@ def show(req: Request, aggregate_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     values = schema.body(req.body, "aggregate", _fields(req.version), req.version, required=("name",))
+    req.authorize()
     zone = values.get("availability_zone")
     row = Aggregate(
         uuid=req.cloud.ids.uuid(), name=values["name"], meta={availability.KEY: zone} if zone else {},
@@ -47,9 +51,11 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, aggregate_id: str) -> dict[str, Any]:
-    values = schema.body(req.body, "aggregate", _fields(req.version), req.version)
+    fields = {**_fields(req.version), "name": schema.loose_name}
+    values = schema.body(req.body, "aggregate", fields, req.version)
     if not values:
-        raise schema.invalid("aggregate", {}, "{} does not have enough properties")
+        raise schema.invalid("aggregate", {}, "{} is not valid under any of the given schemas")
+    req.authorize()
     with req.cloud.db.write() as session:
         row = aggregates.load(session, aggregate_id)
         if "name" in values:
@@ -58,7 +64,7 @@ def update(req: Request, aggregate_id: str) -> dict[str, Any]:
         row.updated_at = req.cloud.clock.now()
         if "availability_zone" in values:
             change = {availability.KEY: values["availability_zone"]}
-            aggregates.set_metadata(session, req.cloud, row, change)
+            aggregates.set_metadata(session, req.cloud, row, change, "")
         session.flush()
         return _shown(req, session, row)
 
@@ -70,15 +76,14 @@ def delete(req: Request, aggregate_id: str) -> Response:
 
 
 def action(req: Request, aggregate_id: str) -> dict[str, Any]:
-    names = [name for name in _ACTIONS if name in req.body]
-    if len(req.body) != 1 or not names:
-        raise BadRequest("There is no such action: add_host, remove_host and set_metadata are known.")
-    name = names[0]
-    req.authorize({}, f"os_compute_api:os-aggregates:{name}")
+    name, _argument = schema.one_action(req.body, empty=not req.falcon.content_length)
+    if name not in _ACTIONS:
+        raise BadRequest(f"There is no such action: {name}")
     fields: dict[str, schema.Check] = {"host": schema.fqdn}
     if name == "set_metadata":
-        fields = {"metadata": _metadata}
+        fields = {"metadata": _METADATA}
     values = schema.body(req.body, name, fields, req.version, required=tuple(fields))
+    req.authorize({}, f"os_compute_api:os-aggregates:{name}")
     with req.cloud.db.write() as session:
         row = aggregates.load(session, aggregate_id)
         if name == "add_host":
@@ -94,9 +99,16 @@ def action(req: Request, aggregate_id: str) -> dict[str, Any]:
 def cache_images(req: Request, aggregate_id: str) -> Response:
     """POST …/images, since 2.81: a wish that a host may ignore, as hosts fetch an image when they need it first."""
     entry = schema.obj({"id": schema.uuid_string}, ("id",), req.version)
-    schema.obj({"cache": schema.array(entry, unique=True, minimum=1)}, ("cache",), req.version)("", req.body)
+    wanted = schema.array(entry, unique=True, minimum=1)
+    images = schema.obj({"cache": wanted}, ("cache",), req.version)("", req.body)["cache"]
+    req.authorize()
     with req.cloud.db.read() as session:
         aggregates.load(session, aggregate_id)
+        for image in images:
+            try:
+                image_service.boot_image(req.cloud, session, req.ctx, image["id"])
+            except NotFound:
+                raise BadRequest(f"Image {image['id']} could not be found.") from None
     return Response()
 
 
@@ -123,13 +135,4 @@ def _shown(req: Request, session: Session, row: Aggregate) -> dict[str, Any]:
 
 def _fields(version: Version) -> dict[str, schema.Check]:
     name = schema.name_of(version)
-    return {"name": name, "availability_zone": schema.either(schema.null, name)}
-
-
-def _metadata(name: str, value: Any) -> dict[str, str | None]:
-    """Keys and values as of any metadata; a value of null takes the key away."""
-    if not isinstance(value, dict):
-        raise schema.invalid(name, value, f"{value!r} is not of type 'object'")
-    gone = {key: item for key, item in value.items() if item is None}
-    schema.metadata(name, dict.fromkeys(gone, "") | {k: v for k, v in value.items() if v is not None})
-    return value
+    return {"name": name, "availability_zone": schema.either(schema.null, schema.without_colon(name))}

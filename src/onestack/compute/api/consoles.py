@@ -15,13 +15,12 @@ from onestack.compute import links, schema, servers
 from onestack.compute.api.actions import Action
 from onestack.compute.console import tokens
 from onestack.compute.servers import Loaded
-from onestack.core.dialect import Version
+from onestack.core.dialect import MALFORMED, Version
 from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request
 
 RULE = "os_compute_api:os-remote-consoles"
 
-_MALFORMED = "The server could not comply with the request since it is either malformed or otherwise incorrect."
 _SERVED = {"vnc": "novnc", "serial": "serial"}  # protocol → its type
 
 
@@ -31,7 +30,7 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         found = servers.load(req, session, server_id)
         if protocol == "rdp":
-            raise BadRequest(_MALFORMED)
+            raise BadRequest(MALFORMED)
         url = _open(session, req, found, protocol, kind)
     return {"remote_console": {"protocol": protocol, "type": kind, "url": url}}
 
@@ -39,7 +38,7 @@ def create(req: Request, server_id: str) -> dict[str, Any]:
 def show_token(req: Request, token: str) -> dict[str, Any]:
     if req.version < (2, 31):
         # It was for RDP consoles only, which no longer exist.
-        raise BadRequest(_MALFORMED)
+        raise BadRequest(MALFORMED)
     links.refuse_unknown_query(req, frozenset(), since=(2, 99))
     with req.cloud.db.read() as session:
         found = tokens.redeem(session, req.cloud, token)
@@ -98,7 +97,7 @@ def _run(protocol: str) -> Callable[[Session, Request, Loaded, Any], dict[str, A
 
 
 def _no_rdp(_version: Version, _name: str, _value: Any) -> Any:
-    raise BadRequest(_MALFORMED)
+    raise BadRequest(MALFORMED)
 
 
 ACTIONS: dict[str, Action] = {

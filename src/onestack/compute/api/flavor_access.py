@@ -14,6 +14,8 @@ from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request
 from onestack.identity import public as identity
 
+_RULES = {"addTenantAccess": "add_tenant_access", "removeTenantAccess": "remove_tenant_access"}
+
 
 def index(req: Request, flavor_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
@@ -24,19 +26,18 @@ def index(req: Request, flavor_id: str) -> dict[str, Any]:
 
 
 def action(req: Request, flavor_id: str) -> dict[str, Any]:
-    access = schema.obj({"tenant": schema.string(255, 1, "^[a-zA-Z0-9-]*$")}, ("tenant",), req.version)
-    checks = {"addTenantAccess": access, "removeTenantAccess": access}
-    values = schema.obj(checks, (), req.version)("", req.body)
-    if len(values) != 1:
-        raise BadRequest("There is no such action: " + ", ".join(map(str, req.body)))
-    name, arguments = next(iter(values.items()))
-    project = arguments["tenant"]
-    rule = "add_tenant_access" if name == "addTenantAccess" else "remove_tenant_access"
-    req.authorize(rule=f"os_compute_api:os-flavor-access:{rule}")
+    name, _argument = schema.one_action(req.body, empty=not req.falcon.content_length)
+    if name not in _RULES:
+        raise BadRequest(f"There is no such action: {name}")
+    project = schema.body(req.body, name, {"tenant": schema.string(255, 1)}, req.version, required=("tenant",))[
+        "tenant"
+    ]
+    req.authorize(rule=f"os_compute_api:os-flavor-access:{_RULES[name]}")
     with req.cloud.db.write() as session:
-        flavor = load(session, req, flavor_id)
-        if not identity.project_exists(session, project):
+        # A project that is gone may still be taken out of the list.
+        if name == "addTenantAccess" and not identity.project_exists(session, project):
             raise BadRequest(f"Project ID {project} is not a valid project.")
+        flavor = load(session, req, flavor_id)
         row = session.get(FlavorAccess, (flavor_id, project))
         if name == "addTenantAccess":
             if flavor.is_public and req.version >= (2, 7):

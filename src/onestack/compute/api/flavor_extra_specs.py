@@ -25,13 +25,16 @@ def show(req: Request, flavor_id: str, key: str) -> dict[str, Any]:
 
 def create(req: Request, flavor_id: str) -> dict[str, Any]:
     given = schema.obj({"extra_specs": _specs}, ("extra_specs",), req.version)("", req.body)["extra_specs"]
-    _store(req, flavor_id, _checked(req, given))
+    values = _checked(req, given)
+    req.authorize()
+    _store(req, flavor_id, values)
     return {"extra_specs": given}
 
 
 def update(req: Request, flavor_id: str, key: str) -> dict[str, Any]:
     given: dict[str, Any] = _one_spec("", req.body)
     values = _checked(req, given)
+    req.authorize()
     if key not in values:
         raise BadRequest("Request body and URI mismatch")
     _store(req, flavor_id, values)

@@ -14,12 +14,13 @@ from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request, Response
 
+# By which lists are sorted; `description`, `disabled` and `vcpu_weight` are taken and mean nothing here.
 _SORT = {
     "flavorid": Flavor.id, "id": Flavor.id, "name": Flavor.name, "memory_mb": Flavor.ram, "vcpus": Flavor.vcpus,
     "root_gb": Flavor.disk, "ephemeral_gb": Flavor.ephemeral, "swap": Flavor.swap, "is_public": Flavor.is_public,
     "created_at": Flavor.created_at, "updated_at": Flavor.updated_at, "rxtx_factor": Flavor.rxtx_factor,
 }  # fmt: skip
-_QUERY = frozenset(("limit", "marker", "is_public", "minRam", "minDisk", "sort_key", "sort_dir"))
+_DESCRIPTION = schema.printable(65535)
 _ID = r"^(?! )[a-zA-Z0-9. _-]+(?<! )$"
 
 
@@ -40,6 +41,7 @@ def create(req: Request) -> dict[str, Any]:
     values = schema.body(
         req.body, "flavor", _create_fields(req.version), req.version, required=("name", "ram", "vcpus", "disk")
     )
+    req.authorize()
     identifier = str(values.get("id") or "")
     if not identifier or identifier == "auto":
         identifier = req.cloud.ids.uuid()
@@ -60,8 +62,9 @@ def create(req: Request) -> dict[str, Any]:
 
 
 def update(req: Request, flavor_id: str) -> dict[str, Any]:
-    fields = {"description": schema.description}
+    fields = {"description": _DESCRIPTION}
     values = schema.body(req.body, "flavor", fields, req.version, required=("description",))
+    req.authorize()
     with req.cloud.db.write() as session:
         flavor = load(session, req, flavor_id)
         flavor.description = values["description"]
@@ -113,16 +116,14 @@ def _brief(req: Request, flavor: Flavor) -> dict[str, Any]:
 
 
 def _list(req: Request, *, detail: bool) -> dict[str, Any]:
-    links.refuse_unknown_query(req, _QUERY | {"name"} if req.version >= (2, 102) else _QUERY)
     size = links.limit(req)
-    key = req.get("sort_key") or "flavorid"
-    direction = (req.get("sort_dir") or "asc").lower()
-    if key not in _SORT or direction not in ("asc", "desc"):
-        raise BadRequest(f"Invalid input for query parameters sort_key. Value: {key}. Sort by one of {sorted(_SORT)}.")
+    key, direction = req.get("sort_key") or "flavorid", req.get("sort_dir") or "asc"
+    key = key if key in _SORT else "flavorid"
     sorts = [(key, direction), *([] if key in ("flavorid", "id") else [("id", direction)])]
     with req.cloud.db.read() as session:
         marker = None
-        if after := req.get("marker"):
+        after = req.get("marker")
+        if after is not None:
             found = flavors.find(session, req.ctx, after)
             if found is None:
                 raise BadRequest(f"marker [{after}] not found")
@@ -168,9 +169,11 @@ def _is_public(req: Request) -> bool | None:
 
 
 def _flavor_id(name: str, value: Any) -> Any:
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return value
-    return schema.string(255, 1, _ID)(name, value)
+    if not isinstance(value, str):
+        raise schema.invalid(name, value, f"{value!r} is not of type 'string', 'number', 'null'")
+    return schema.string(255, 1, _ID)(name, schema.string(None, 1)(name, value))
 
 
 def _create_fields(version: Version) -> dict[str, schema.Check]:
@@ -185,7 +188,7 @@ def _create_fields(version: Version) -> dict[str, schema.Check]:
         "os-flavor-access:is_public": schema.boolean,
     }
     if version < (2, 102):
-        fields["rxtx_factor"] = schema.number(0)
+        fields["rxtx_factor"] = schema.positive_number()
     if version >= (2, 55):
-        fields["description"] = schema.description
+        fields["description"] = _DESCRIPTION
     return fields

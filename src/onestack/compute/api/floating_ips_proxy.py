@@ -41,7 +41,7 @@ def create(req: Request) -> dict[str, Any]:
     """The body may be missing, or name a pool."""
     pool = req.body.get("pool") if isinstance(req.body, dict) else None
     if pool is not None and not isinstance(pool, str):
-        raise BadRequest("Floating IP pool must be a string.")
+        raise schema.invalid("pool", pool, f"{pool!r} is not of type 'string', 'null'")
     with req.cloud.db.write() as session:
         try:
             made = network.allocate_floating(session, req.cloud, req.ctx, pool)

@@ -15,13 +15,14 @@ from onestack.core.http import Request
 
 
 def index(req: Request) -> dict[str, Any]:
-    service, zone = req.get("service"), req.get("zone")
+    """Those that are enabled. A filter by service, which the reference speaks of, is ignored by Nova's query schema."""
+    zone = req.get("zone")
     found = [
         {"host_name": row["host"], "service": row["binary"].removeprefix("nova-"), "zone": row["zone"]}
         for row in services.everything(req)
-        if not zone or row["zone"] == zone
+        if row["status"] == "enabled" and (not zone or row["zone"] == zone)
     ]
-    return {"hosts": [row for row in found if not service or row["service"] == service]}
+    return {"hosts": found}
 
 
 def show(req: Request, hostname: str) -> dict[str, Any]:
@@ -52,16 +53,16 @@ def show(req: Request, hostname: str) -> dict[str, Any]:
 
 
 def update(req: Request, hostname: str) -> dict[str, Any]:
-    switch = schema.one_of("enable", "disable")
+    switch = schema.one_of("enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE")
     fields: dict[str, schema.Check] = {"status": switch, "maintenance_mode": switch}
-    lowered = {key: value.lower().strip() if isinstance(value, str) else value for key, value in req.body.items()}
-    values = schema.obj(fields, (), req.version)("", lowered)
+    values = {name: value.lower() for name, value in schema.obj(fields, (), req.version)("", req.body).items()}
     if not values:
-        raise BadRequest("Invalid input for field/attribute host. {} does not have enough properties")
+        raise BadRequest(f"{req.body!r} is not valid under any of the given schemas")
+    req.authorize()
     with req.cloud.db.write() as session:
         host = _load(session, hostname)
         if "maintenance_mode" in values:
-            raise NotImplementedHere("Virt driver does not implement host maintenance mode.")
+            raise NotImplementedHere("The requested functionality is not supported.")
         host.disabled = values["status"] == "disable"
         host.disabled_reason = None
         host.updated_at = req.cloud.clock.now()
@@ -72,11 +73,11 @@ def power(req: Request, hostname: str) -> dict[str, Any]:
     """startup, shutdown, reboot: a hypervisor is not switched from here."""
     with req.cloud.db.read() as session:
         _load(session, hostname)
-    raise NotImplementedHere("Virt driver does not implement host power management.")
+    raise NotImplementedHere("The requested functionality is not supported.")
 
 
 def _load(session: Session, hostname: str) -> Host:
     found = session.scalars(sa.select(Host).where(Host.hostname == hostname)).first()
     if found is None:
-        raise NotFound(f"Compute host {hostname} could not be found.")
+        raise NotFound(f"Host '{hostname}' is not mapped to any cell")
     return found

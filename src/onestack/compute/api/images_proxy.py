@@ -38,7 +38,7 @@ def delete(req: Request, image_id: str) -> Response:
         try:
             image.delete(session, req.cloud, req.ctx, image_id)
         except NotFound:
-            raise _missing(image_id) from None
+            raise _missing() from None
     return Response()
 
 
@@ -64,11 +64,9 @@ def replace_metadata(req: Request, image_id: str) -> dict[str, Any]:
 
 
 def update_metadata(req: Request, image_id: str, key: str) -> dict[str, Any]:
-    values = schema.obj({"meta": schema.metadata}, ("meta",), req.version)("", req.body)["meta"]
+    values = schema.obj({"meta": schema.one_metadata}, ("meta",), req.version)("", req.body)["meta"]
     if key not in values:
         raise BadRequest("Request body and URI mismatch")
-    if len(values) != 1:
-        raise BadRequest("Request body contains too many items")
     _set(req, image_id, values, purge=False)
     return {"meta": values}
 
@@ -87,7 +85,7 @@ def _set(req: Request, image_id: str, values: dict[str, str], *, purge: bool) ->
             quotas.check_metadata(session, req.ctx.project_id or "", len({**have, **values}))
             return image.set_properties(session, req.cloud, req.ctx, image_id, values, purge=purge)
         except NotFound:
-            raise _missing(image_id) from None
+            raise _missing() from None
 
 
 def _load(req: Request, image_id: str) -> ListedImage:
@@ -95,11 +93,11 @@ def _load(req: Request, image_id: str) -> ListedImage:
         try:
             return image.image(session, req.cloud, req.ctx, image_id)
         except NotFound:
-            raise _missing(image_id) from None
+            raise _missing() from None
 
 
-def _missing(image_id: str) -> NotFound:
-    return NotFound(f"Image {image_id} could not be found.")
+def _missing() -> NotFound:
+    return NotFound("Image not found.")
 
 
 def _list(req: Request, *, detail: bool) -> dict[str, Any]:
@@ -123,7 +121,9 @@ def _filters(req: Request) -> dict[str, Any]:
             if moment.tzinfo is not None:
                 moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
         except (ValueError, OverflowError):
-            raise BadRequest("Invalid changes-since value") from None
+            raise BadRequest(
+                "HTTP 400 Bad Request: Bad &quot;updated_at&quot; query filter format. Use ISO 8601 DateTime notation."
+            ) from None
         found["changed_since"] = moment
     properties = {key[len(_PROPERTY) :]: value for key, value in req.query if key.startswith(_PROPERTY)}
     if (server := req.get("server")) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onestack.compute import links, quotas, user_quotas
+from onestack.compute import quotas, user_quotas
 from onestack.core import quota
 from onestack.core.http import Request
 
@@ -35,7 +35,6 @@ _USED = (
 
 
 def index(req: Request) -> dict[str, Any]:
-    links.refuse_unknown_query(req, frozenset(("tenant_id", "reserved")))
     project_id = req.ctx.project_id or ""
     asked = req.get("tenant_id")
     if asked is not None:

@@ -13,13 +13,12 @@ from onestack.network import public_legacy as network
 
 # What nova-network knew of a network. The network service has its own API for it; here all but two are null.
 _NULL = (
-    "broadcast", "cidr", "cidr_v6", "dhcp_server", "dns1", "dns2", "enable_dhcp", "gateway", "gateway_v6", "mtu",
-    "netmask", "netmask_v6", "share_address",
+    "broadcast", "cidr", "cidr_v6", "dns1", "dns2", "gateway", "gateway_v6", "netmask", "netmask_v6",
 )  # fmt: skip
 _NULL_FOR_ADMINS = (
-    "bridge", "bridge_interface", "created_at", "deleted", "deleted_at", "dhcp_start", "host", "injected",
-    "multi_host", "priority", "project_id", "rxtx_base", "updated_at", "vlan", "vpn_private_address",
-    "vpn_public_address", "vpn_public_port",
+    "bridge", "bridge_interface", "created_at", "deleted", "deleted_at", "dhcp_server", "dhcp_start", "enable_dhcp",
+    "host", "injected", "mtu", "multi_host", "priority", "project_id", "rxtx_base", "share_address", "updated_at",
+    "vlan", "vpn_private_address", "vpn_public_address", "vpn_public_port",
 )  # fmt: skip
 
 

@@ -24,8 +24,9 @@ def show(req: Request, class_id: str) -> dict[str, Any]:
 
 
 def update(req: Request, class_id: str) -> dict[str, Any]:
-    fields: dict[str, schema.Check] = {name: schema.integer(-1) for name in _resources(req.version)}
+    fields: dict[str, schema.Check] = {name: schema.integer(-1) for name in _settable(req.version)}
     values = schema.body(req.body, "quota_class_set", fields, req.version)
+    req.authorize()
     owner = _owner(class_id)
     with req.cloud.db.write() as session:
         quota.set_limits(session, quotas.SERVICE, owner, values)
@@ -48,6 +49,11 @@ def _resources(version: Version) -> list[str]:
     if version >= (2, 50):
         return names
     return [name for name in names if not name.startswith("server_group")] + list(quota_sets.NETWORK)
+
+
+def _settable(version: Version) -> list[str]:
+    """Server groups could always be changed; before 2.50 they were not shown."""
+    return [*_resources(version), *(name for name in quotas.DEFAULTS if name.startswith("server_group"))]
 
 
 def _render(version: Version, limits: dict[str, int]) -> dict[str, int]:

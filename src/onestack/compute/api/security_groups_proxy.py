@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import sys
+import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-from onestack.compute import nics, schema, servers
+from onestack.compute import links, nics, schema, servers
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden
 from onestack.core.http import Request, Response
 from onestack.network import public_legacy as network
@@ -18,10 +20,12 @@ from onestack.network.public_legacy import Group, Rule
 
 
 def index(req: Request) -> dict[str, Any]:
-    everybody = req.ctx.is_admin and bool(req.get_bool("all_tenants", False))
+    everybody = req.ctx.is_admin and req.get("all_tenants") is not None
+    # Unlike elsewhere a limit of 0 is none, as in Nova.
+    start, size = min(int(req.get("offset") or 0), sys.maxsize), links.limit(req) or links.MAX_LIMIT
     with req.cloud.db.write() as session:  # the default group may have to be made
         found = network.groups(session, req.cloud, req.ctx, everybody=everybody)
-    return {"security_groups": [_render(group) for group in found]}
+    return {"security_groups": [_render(group) for group in found[start : start + size]]}
 
 
 def of_server(req: Request, server_id: str) -> dict[str, Any]:
@@ -41,13 +45,15 @@ def show(req: Request, group_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     name, description = _body(req)
+    req.authorize()
     with _as_nova(), req.cloud.db.write() as session:
         return {"security_group": _render(network.create_group(session, req.cloud, req.ctx, name, description))}
 
 
 def update(req: Request, group_id: str) -> dict[str, Any]:
-    _check_id(group_id)
     name, description = _body(req)
+    req.authorize()
+    _check_id(group_id)
     with _as_nova(), req.cloud.db.write() as session:
         group = network.update_group(session, req.cloud, req.ctx, group_id, name, description)
     return {"security_group": _render(group)}
@@ -61,14 +67,17 @@ def delete(req: Request, group_id: str) -> Response:
 
 
 def create_rule(req: Request) -> dict[str, Any]:
-    values = _under(req, "security_group_rule")
-    parent, remote = str(values.get("parent_group_id")), values.get("group_id") or None
-    _check_id(parent)
-    if remote is not None:
-        _check_id(str(remote))
-    protocol, low, high = _ports(values, whole_allowed=remote is not None)
-    prefix = None if remote is not None else _cidr(values.get("cidr"))
+    fields: dict[str, schema.Check] = {"group_id": schema.uuid_or_null, "parent_group_id": schema.uuid_string}
+    values = _under(req, "security_group_rule", fields, ("parent_group_id",))
+    req.authorize()
+    parent, remote = values["parent_group_id"], values.get("group_id")
     with _as_nova(), req.cloud.db.write() as session:
+        for group_id in (parent, *((remote,) if remote else ())):
+            network.group(session, req.ctx, group_id)
+        prefix = None if remote is not None else _cidr(values.get("cidr"))
+        protocol, low, high = _ports(values, any_allowed=remote is not None)
+        if prefix is not None and prefix.endswith("/0") and prefix not in (_ANYWHERE, "::/0"):
+            raise BadRequest(f"Bad prefix for network in cidr {prefix}")
         rule = network.create_rule(
             session, req.cloud, req.ctx, parent, protocol=protocol, low=low, high=high, prefix=prefix,
             remote_group_id=remote,
@@ -93,67 +102,67 @@ def _as_nova() -> Iterator[None]:
         raise kind(error.message) from None
 
 
-def _under(req: Request, key: str) -> dict[str, Any]:
-    values = req.body.get(key)
-    if not isinstance(values, dict):
-        raise BadRequest("The request body cannot be empty" if not req.body else f"Missing parameter {key}")
-    return values
+def _under(req: Request, key: str, fields: dict[str, schema.Check], required: tuple[str, ...]) -> dict[str, Any]:
+    checked: dict[str, Any] = schema.open_object({key: schema.open_object(fields, required)}, (key,))("", req.body)
+    found: dict[str, Any] = checked[key]
+    return found
 
 
 def _body(req: Request) -> tuple[str, str]:
-    values = _under(req, "security_group")
-    found = []
-    for key in ("name", "description"):
-        value = values.get(key)
-        if value is None and key == "description":
-            value = ""
-        if not isinstance(value, str):
-            raise BadRequest(f"Security group {key} is not a string or unicode")
-        if len(value.strip()) > 255:
-            raise BadRequest(f"Security group {key} should not be greater than 255 characters.")
-        if not value.strip() and key == "name":
-            raise BadRequest(f"Security group {key} cannot be empty.")
-        found.append(value)
-    return found[0], found[1]
+    fields: dict[str, schema.Check] = {"name": schema.string(), "description": schema.string()}
+    values = _under(req, "security_group", fields, ("name", "description"))
+    return values["name"], values["description"]
 
 
-def _ports(values: dict[str, Any], *, whole_allowed: bool) -> tuple[str | None, int | None, int | None]:
-    """Protocol and range; -1 is any ICMP type or code. A rule for a group may leave all three out."""
+def _ports(values: dict[str, Any], *, any_allowed: bool) -> tuple[str | None, int | None, int | None]:
+    """Protocol and range; -1 is any ICMP type or code. A rule for a group may leave out the range, or all three."""
     protocol, low, high = values.get("ip_protocol"), values.get("from_port"), values.get("to_port")
-    if protocol is None and low is None and high is None and whole_allowed:
-        return None, None, None
+    protocol = str(protocol) if protocol else None
+    kind = (protocol or "").upper()
+    if any_allowed and kind in _WHOLE and low is None and high is None:
+        low, high = _WHOLE[kind]
     if protocol is None or low is None or high is None:
+        if any_allowed:
+            return None, None, None
         raise BadRequest("Not enough parameters to build a valid rule.")
-    protocol = str(protocol).lower()
-    if protocol not in ("tcp", "udp", "icmp"):
+    first, last = _port(kind, low), _port(kind, high)
+    if kind not in _WHOLE:
         raise BadRequest(f"Invalid IP protocol {protocol}.")
-    first, last = _port(low), _port(high)
-    if protocol == "icmp":
+    wrong = f"Invalid port range {first}:{last}. "
+    if kind == "ICMP":
         if not (-1 <= first <= 255 and -1 <= last <= 255):
-            raise BadRequest(f"Invalid port range {first}:{last}. For ICMP, the type:code must be valid")
-    elif not 1 <= first <= last <= 65535:
-        raise BadRequest(f"Invalid port range {first}:{last}. Valid {protocol.upper()} ports should be between 1-65535")
-    return protocol, None if first == -1 else first, None if last == -1 else last
+            raise BadRequest(f"{wrong}For ICMP, the type:code must be valid")
+    elif first > last:
+        raise BadRequest(f"{wrong}Former value cannot be greater than the later")
+    elif first < 1 or last > 65535:
+        raise BadRequest(f"{wrong}Valid {kind} ports should be between 1-65535")
+    return kind.lower(), None if first == -1 else first, None if last == -1 else last
 
 
-def _port(value: Any) -> int:
+_ANYWHERE = "0.0.0.0/0"
+_WHOLE = {"ICMP": (-1, -1), "TCP": (1, 65535), "UDP": (1, 65535)}
+
+
+def _port(kind: str, value: Any) -> int:
     try:
-        if isinstance(value, (bool, float)):
-            raise ValueError
         return int(value)
-    except (TypeError, ValueError):
-        raise BadRequest("Invalid input for port: it must be a whole number.") from None
+    except (TypeError, ValueError, OverflowError):
+        what = "Type and Code must be integers for ICMP protocol type" if kind == "ICMP" else (
+            "To and From ports must be integers"
+        )  # fmt: skip
+        raise BadRequest(f"Invalid input received: {what}") from None
 
 
 def _cidr(value: Any) -> str:
-    if value is None or value == "":
-        return "0.0.0.0/0"
+    if not value:
+        return _ANYWHERE
     try:
-        if not isinstance(value, str) or "%" in value:
+        text = urllib.parse.unquote(value) if isinstance(value, str) else ""
+        if "/" not in text or "%" in text:
             raise ValueError
-        return str(ipaddress.ip_interface(value))
+        return str(ipaddress.ip_interface(text))
     except ValueError:
-        raise BadRequest(f"Invalid CIDR {value}.") from None
+        raise BadRequest(f"{value} is not a valid IP network.") from None
 
 
 def _check_id(value: str) -> None:
@@ -181,7 +190,7 @@ def _render_rule(rule: Rule) -> dict[str, Any]:
         "parent_group_id": rule.group_id,
         "ip_protocol": rule.protocol,
         "from_port": low,
-        "to_port": high if high is not None or low is None else -1,
+        "to_port": high,
         "group": {} if rule.group is None else {"name": rule.group[0], "tenant_id": rule.group[1]},
         "ip_range": {} if rule.group is not None else {"cidr": rule.prefix or anywhere},
     }

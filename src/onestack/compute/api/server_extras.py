@@ -8,16 +8,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from onestack.compute import links, schema, servers
+from onestack.compute.microversions import LEGACY
 from onestack.compute.models import Server
 from onestack.core.dialect import Version
-from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
 
 _EVENTS: tuple[tuple[Version, str], ...] = (
-    ((2, 1), "network-changed"), ((2, 1), "network-vif-plugged"), ((2, 1), "network-vif-unplugged"),
-    ((2, 1), "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
+    (LEGACY, "network-changed"), (LEGACY, "network-vif-plugged"), (LEGACY, "network-vif-unplugged"),
+    (LEGACY, "network-vif-deleted"), ((2, 51), "volume-extended"), ((2, 76), "power-update"),
     ((2, 82), "accelerator-request-bound"), ((2, 93), "volume-reimaged"),
 )  # fmt: skip
+# What they say is in their tag.
+_TAGGED = frozenset(("volume-extended", "power-update", "accelerator-request-bound"))
 
 
 def show_password(req: Request, server_id: str) -> dict[str, Any]:
@@ -52,15 +54,13 @@ def external_events(req: Request) -> Response:
     }
     events = schema.array(schema.obj(fields, ("name", "server_uuid"), req.version), minimum=1)
     checked = schema.obj({"events": events}, ("events",), req.version)("", req.body)["events"]
+    req.authorize()
     with req.cloud.db.read() as session:
         ids = {event["server_uuid"] for event in checked}
         query = sa.select(Server.id, Server.host).where(Server.id.in_(ids), Server.deleted_at.is_(None))
         known = {row.id: row.host for row in session.execute(query)}
     answers = [_answer(event, known) for event in checked]
-    codes = {answer["code"] for answer in answers}
-    if codes == {404}:
-        raise NotFound("No instances found for any event")
-    return Response({"events": answers}, 200 if codes == {200} else 207)
+    return Response({"events": answers}, 200 if all(answer["code"] == 200 for answer in answers) else 207)
 
 
 def _answer(event: dict[str, Any], known: dict[str, str | None]) -> dict[str, Any]:
@@ -68,6 +68,8 @@ def _answer(event: dict[str, Any], known: dict[str, str | None]) -> dict[str, An
     server_id = event["server_uuid"]
     if server_id not in known:
         answer |= {"status": "failed", "code": 404}
+    elif event["name"] in _TAGGED and "tag" not in event:
+        answer |= {"status": "failed", "code": 400}
     elif known[server_id] is None:
         # It is on no host yet: the sender is to try again.
         answer |= {"status": "failed", "code": 422}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,13 +15,10 @@ from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest, Forbidden, NotFound
 from onestack.core.http import Request, Response
 
-_QUERY = frozenset(("all_projects", "limit", "offset"))
-
 
 def index(req: Request) -> dict[str, Any]:
-    links.refuse_unknown_query(req, _QUERY)
     # Unlike elsewhere a limit of 0 is none, as in Nova.
-    size, start = links.limit(req) or links.MAX_LIMIT, req.get_int("offset", 0) or 0
+    size, start = links.limit(req) or links.MAX_LIMIT, _offset(req)
     query = sa.select(ServerGroup).order_by(ServerGroup.created_at, ServerGroup.id)
     everybody = req.get("all_projects") is not None and req.allows("os_compute_api:os-server-groups:index:all_projects")
     if not everybody:
@@ -43,6 +41,7 @@ def create(req: Request) -> dict[str, Any]:
     if project_id is None:
         raise Forbidden("A server group belongs to a project: ask with a token that is scoped to one.")
     values = schema.body(req.body, "server_group", _fields(req.version), req.version, required=_required(req.version))
+    req.authorize()
     policy = values["policy"] if req.version >= (2, 64) else values["policies"][0]
     rules = values.get("rules") or {}
     if rules and policy != "anti-affinity":
@@ -79,6 +78,11 @@ def render_group(req: Request, row: ServerGroup, members: list[str]) -> dict[str
     return body
 
 
+def _offset(req: Request) -> int:
+    """Beyond what a column can count nothing is left."""
+    return min(int(req.get("offset", "0") or "0"), sys.maxsize)
+
+
 def _load(session: Session, req: Request, group_id: str) -> ServerGroup:
     row = server_groups.find(session, req.ctx, group_id)
     if row is None:
@@ -95,6 +99,6 @@ def _fields(version: Version) -> dict[str, schema.Check]:
     policy = schema.one_of(*(server_groups.POLICIES if version >= (2, 15) else server_groups.HARD))
     name = schema.name_of(version)
     if version >= (2, 64):
-        rules = schema.obj({"max_server_per_host": schema.integer(1)}, (), version)
+        rules = schema.obj({"max_server_per_host": schema.count(1)}, (), version)
         return {"name": name, "policy": policy, "rules": rules}
-    return {"name": name, "policies": schema.array(policy, 1, minimum=1)}
+    return {"name": name, "policies": schema.array(policy, 1, unique=True, minimum=1)}

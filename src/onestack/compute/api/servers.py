@@ -204,8 +204,3 @@ def no_migrations(req: Request, server_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         servers.load(req, session, server_id)
     return {"migrations": []}
-
-
-def migrations(req: Request) -> dict[str, Any]:
-    """GET /os-migrations: there were none."""
-    return {"migrations": []}

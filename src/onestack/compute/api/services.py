@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from onestack.compute import aggregates, availability, hosts, links, schema
+from onestack.compute import aggregates, availability, hosts, schema
 from onestack.compute.models import Host, Stray
 from onestack.core.clock import micros
 from onestack.core.errors import BadRequest, Conflict, NotFound
@@ -21,8 +21,6 @@ from onestack.placement import public as placement
 COMPUTE = "nova-compute"
 OURS = ("nova-scheduler", "nova-conductor")  # what the server itself does
 _FIRST = len(OURS)  # before the numbers of the hypervisors
-_QUERY = frozenset(("host", "binary"))
-_HOSTNAME = schema.fqdn
 
 
 def number_of(host: Host) -> int:
@@ -31,8 +29,7 @@ def number_of(host: Host) -> int:
 
 
 def index(req: Request) -> dict[str, Any]:
-    links.refuse_unknown_query(req, _QUERY)
-    host, binary = req.get("host"), req.get("binary")
+    host, binary = req.get("host") or None, req.get("binary") or None
     found = [
         row for row in everything(req)
         if (host is None or row["host"] == host) and (binary is None or row["binary"] == binary)
@@ -89,50 +86,52 @@ def own_uuid(req: Request, binary: str) -> str:
 
 def act(req: Request, service: str) -> dict[str, Any]:
     """PUT /os-services/{enable | disable | disable-log-reason | force-down}, before 2.53."""
-    fields: dict[str, schema.Check] = {"host": _HOSTNAME, "binary": schema.string(255, 1)}
-    required: tuple[str, ...] = ("host", "binary")
-    if service == "disable-log-reason":
-        fields["disabled_reason"] = schema.string(255, 1)
-    elif service == "force-down" and req.version >= (2, 11):
+    fields: dict[str, schema.Check] = {
+        "host": schema.fqdn, "binary": schema.string(255, 1), "disabled_reason": schema.string(255, 1),
+    }  # fmt: skip
+    forcing = req.version >= (2, 11)
+    if forcing:
         fields["forced_down"] = schema.boolean
-        required = (*required, "forced_down")
-    elif service not in ("enable", "disable"):
+    values = schema.obj(fields, ("host", "binary"), req.version)("", req.body)
+    req.authorize()
+    if service not in ("enable", "disable", "disable-log-reason", *(("force-down",) if forcing else ())):
         raise NotFound("Unknown action")
-    values = schema.obj(fields, required, req.version)("", req.body)
     if service == "disable-log-reason" and "disabled_reason" not in values:
         raise BadRequest("Missing disabled reason field")
+    if service == "force-down" and "forced_down" not in values:
+        raise BadRequest("Missing forced_down field")
+    reason = values.get("disabled_reason") if service == "disable-log-reason" else None
     with req.cloud.db.write() as session:
-        host = _by_name(session, req, values["host"], values["binary"])
+        host = _by_name(session, values["host"], values["binary"])
         if service == "force-down":
             _change(session, req, host, {"forced_down": values["forced_down"]})
         else:
             status = "enabled" if service == "enable" else "disabled"
-            _change(session, req, host, {"status": status, "disabled_reason": values.get("disabled_reason")})
+            _change(session, req, host, {"status": status, "disabled_reason": reason})
     body = {"host": values["host"], "binary": values["binary"]}
     if service == "force-down":
         return {"service": {**body, "forced_down": host.forced_down}}
     body["status"] = "disabled" if host.disabled else "enabled"
-    if service == "disable-log-reason":
-        body["disabled_reason"] = values["disabled_reason"]
+    if reason is not None:
+        body["disabled_reason"] = reason
     return {"service": body}
 
 
 def update(req: Request, service: str) -> dict[str, Any]:
     """PUT /os-services/{uuid}, since 2.53."""
-    _check_uuid(service)
     fields = {
         "status": schema.one_of("enabled", "disabled"), "disabled_reason": schema.string(255, 1),
         "forced_down": schema.boolean,
     }  # fmt: skip
     values = schema.obj(fields, (), req.version)("", req.body)
-    if "status" not in values and "forced_down" not in values:
-        if "disabled_reason" in values:
-            raise BadRequest("Specifying disabled_reason requires that status is 'disabled'.")
-        raise BadRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
-    if "disabled_reason" in values and values.get("status") != "disabled":
-        raise BadRequest("Specifying disabled_reason requires that status is 'disabled'.")
+    _check_uuid(service)
+    req.authorize()
     with req.cloud.db.write() as session:
-        host = _by_id(session, req, service)
+        host = _by_id(session, req, service, "Service {} could not be found.")
+        if values.get("status") == "enabled" and "disabled_reason" in values:
+            raise BadRequest("Specifying 'disabled_reason' with status 'enabled' is invalid.")
+        if "status" not in values and "forced_down" not in values:
+            raise BadRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
         _change(session, req, host, values)
         zone = availability.zones(session, [host.hostname])[host.hostname]
         return {"service": render_host(req, host, zone)}
@@ -142,8 +141,8 @@ def delete(req: Request, service: str) -> Response:
     """Forget a hypervisor that will not come back; if its agent does say hello again, it is a new one."""
     if req.version >= (2, 53):
         _check_uuid(service)
-    elif not (service.isascii() and service.isdigit()):
-        raise BadRequest(f"Invalid id {service}: it must be an integer")
+    elif not (service.removeprefix("-").isascii() and service.removeprefix("-").isdigit()):
+        raise BadRequest("Invalid input received: id must be an integer")
     with req.cloud.db.write() as session:
         host = _by_id(session, req, service)
         if aggregates.occupied(session, [host.hostname]):
@@ -167,16 +166,16 @@ def _change(session: Session, req: Request, host: Host, values: dict[str, Any]) 
     session.flush()
 
 
-def _by_name(session: Session, req: Request, hostname: str, binary: str) -> Host:
-    if binary in OURS and hostname == req.cloud.settings.hostname:
+def _by_name(session: Session, hostname: str, binary: str) -> Host:
+    if binary != COMPUTE:
         raise _not_compute(binary)
     host = session.scalars(sa.select(Host).where(Host.hostname == hostname)).first()
-    if host is None or binary != COMPUTE:
-        raise NotFound(f"Could not find binary {binary} on host {hostname}.")
+    if host is None:
+        raise NotFound(f"Host '{hostname}' is not mapped to any cell")
     return host
 
 
-def _by_id(session: Session, req: Request, service: str) -> Host:
+def _by_id(session: Session, req: Request, service: str, missing: str = "Service {} not found.") -> Host:
     if req.version < (2, 53):
         number = int(service) if len(service) < 19 else 0  # more than a column holds is nobody's
         if 1 <= number <= _FIRST:
@@ -188,7 +187,7 @@ def _by_id(session: Session, req: Request, service: str) -> Host:
                 raise _not_compute(binary)
         host = session.scalars(sa.select(Host).where(Host.id == service)).first()
     if host is None:
-        raise NotFound(f"Service {service} not found.")
+        raise NotFound(missing.format(service))
     return host
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import Fault
 from onestack.core.http import Request
+from onestack.core.words import truth
 from onestack.identity import listing
 from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import not_found
@@ -47,7 +48,7 @@ def is_true(req: Request, name: str) -> bool:
 
 def _is_yes(word: str) -> bool:
     """The value of a filter on a flag: whatever isn't a word for no is a yes."""
-    return word.strip().lower() not in ("0", "false", "no", "off", "f", "n")
+    return truth(word) is not False
 
 
 def parse_filters(req: Request, names: Iterable[str], flags: tuple[str, ...] = ("enabled",)) -> tuple[Filter, ...]:

@@ -91,8 +91,7 @@ def create(req: Request) -> dict[str, Any]:
 
 def update(req: Request, credential_id: str) -> dict[str, Any]:
     """Of a credential only the secret itself changes."""
-    value = checks.checked(req.body, "credential", _CHANGES, ("blob",))
-    checks.refuse_others(value, "credential", _CHANGES)
+    value = checks.checked(req.body, "credential", _CHANGES, ("blob",), closed=True)
     with req.cloud.db.write() as session:
         row = _load(req, session, credential_id)
         if row.type.lower() == "ec2":

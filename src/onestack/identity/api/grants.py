@@ -106,9 +106,8 @@ class Grants:
         self, req: Request, session: Session, actor_id: str, target_id: str, role_id: str = "", *, gone: bool = False
     ) -> tuple[Role | None, Project | None]:
         """Role and target of the URL, which must exist; the caller must be allowed. `gone`: the actor need not."""
-        place = None
-        if self.target_type == "domain" and not self.inherited:
-            place = get_domain(session, target_id)
+        # A domain is looked for first, unless it is where an inherited role comes from.
+        place = get_domain(session, target_id) if self.target_type == "domain" and not self.inherited else None
         role = get_role(session, role_id) if role_id else None
         actor: User | Group | None
         if gone:
@@ -117,7 +116,7 @@ class Grants:
             actor = get_user(session, actor_id) if self.actor_type == "user" else get_group(session, actor_id)
         if self.target_type == "project":
             place = get_project(session, target_id)
-        elif self.target_type == "domain":
+        elif self.target_type == "domain" and place is None:
             place = get_domain(session, target_id)
         req.authorize(target(**{"role": role, self.actor_type: actor, self.target_type: place}))
         return role, place

@@ -10,14 +10,12 @@ import sqlalchemy as sa
 from onestack.core.clock import micros_z
 from onestack.core.errors import NotFound
 from onestack.core.http import Request, Response
+from onestack.core.words import truth
 from onestack.identity import authentication, tokens
 from onestack.identity.engine import engine
 from onestack.identity.models import Role
 from onestack.identity.receipts import HEADER, Receipt
 from onestack.identity.tokens import Token
-
-_YES = ("1", "t", "true", "on", "y", "yes")
-_NO = ("0", "f", "false", "off", "n", "no")
 
 
 def create(req: Request) -> Response:
@@ -71,8 +69,8 @@ def _subject(req: Request) -> Token:
 
 def _flag(req: Request, name: str, *, default: bool) -> bool:
     """What is neither a word for yes nor one for no is the default."""
-    word = (req.get(name) or "").strip().lower()
-    return word in _YES or (default and word not in _NO)
+    value = truth(req.get(name) or "")
+    return default if value is None else value
 
 
 def _knows_access_rules(req: Request) -> bool:

@@ -25,7 +25,7 @@ from onestack.identity.api.common import (
 from onestack.identity.api.groups import render_group
 from onestack.identity.api.projects import render_projects
 from onestack.identity.backends import BACKEND, counting_failures
-from onestack.identity.dialect import check_length, not_found, unauthorized
+from onestack.identity.dialect import check_length, not_found, unauthorized, wrong
 from onestack.identity.listing import Filter, Selection
 from onestack.identity.models import Group, Project, User
 
@@ -104,10 +104,7 @@ def _expiry_filters(req: Request) -> list[Filter]:
         try:
             when = datetime.datetime.fromisoformat(moment)
         except ValueError:
-            raise BadRequest(
-                "Timestamp not in expected format. The server could not comply with the request since it is either "
-                "malformed or otherwise incorrect. The client is assumed to be in error."
-            ) from None
+            raise wrong("Timestamp not in expected format.") from None
         if operator not in ("lt", "lte", "gt", "gte", "eq", "neq"):
             words = "It must be one of the following: 'eq', 'neq', 'lt', 'lte', 'gt', or 'gte'."
             raise BadRequest(f"The given operator {operator} is not valid. {words}")

@@ -139,7 +139,7 @@ def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[st
     try:
         image, _ = access.find(session, req.ctx, marker)
     except NotFound:
-        raise BadRequest(f"Invalid marker: image {marker} could not be found.") from None
+        raise BadRequest(f"No image found with ID {marker}") from None
     return {key: getattr(image, key) for key, _ in order}
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from onestack.core import paging
 from onestack.core.errors import Conflict, NotFound
 from onestack.core.http import Request, Response
+from onestack.core.words import truth
 from onestack.image import metadef_schemas, metadefs
 from onestack.image.api.metadef_namespaces import MISSING, limit_of, order, visibility_of
 from onestack.image.models_metadefs import MetadefAssociation, MetadefObject, MetadefProperty, MetadefTag
@@ -157,7 +158,7 @@ def create_tags(req: Request, namespace: str) -> Response:
     body = req.body
     metadef_schemas.validate(body, metadef_schemas.TAG_LIST)
     names = [tag["name"] for tag in body.get("tags", ())]
-    append = (req.header("X-OpenStack-Append") or "").strip().lower() in ("1", "t", "true", "on", "y", "yes")
+    append = truth(req.header("X-OpenStack-Append") or "") is True
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         parent = metadefs.find(req, session, namespace, ("add_metadef_tags",))

@@ -78,7 +78,7 @@ def _uuid(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise BadRequest("Task with the given id was not found") from None
+        raise BadRequest("Invalid marker format" if text else "Task with the given id was not found") from None
 
 
 def create(req: Request) -> Response:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
+from onestack.core.words import truth
 from onestack.image import access, limits, quotas, v1_data, v1_listing, v1_meta, v1_properties
 from onestack.image.api import data, images
 from onestack.image.models import Image
@@ -196,9 +197,7 @@ def _answer(req: Request, image_id: str, status: int) -> Response:
 
 async def update(req: Request, image_id: str) -> Response:
     given, source, receiving = await req.run(_wanted, req)
-    purge = not receiving and (
-        req.header("X-Glance-Registry-Purge-Props", "true") or ""
-    ).strip().lower() in ("1", "t", "true", "on", "y", "yes")  # fmt: skip
+    purge = not receiving and truth(req.header("X-Glance-Registry-Purge-Props", "true") or "") is True
     image_id = await req.run(functools.partial(change, req, image_id, given, source, receiving, purge=purge))
     if receiving:
         await _receive(req, image_id, given)

@@ -8,9 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from onestack.core.errors import NotFound
+from onestack.core.errors import Forbidden, NotFound
 from onestack.core.http import Request
-from onestack.network import addresses, auto, errors, ipam, syncer
+from onestack.network import addresses, attributes, auto, errors, ipam, listing, syncer
 from onestack.network.models import Network, PortAddress, Subnet
 from onestack.network.zones import ZONE
 
@@ -43,50 +43,58 @@ def _agent(req: Request, chassis: Any) -> dict[str, Any]:
 
 def agents(req: Request) -> dict[str, Any]:
     """A list is never refused: who may see no agent gets none."""
-    if not req.allows("get_agent", {}):
+    flags = {name: [attributes.boolean(value) for value in req.get_all(name)] for name in ("alive", "admin_state_up")}
+    if not req.allows("get_agent", {}) or any(values and True not in values for values in flags.values()):
         return {"agents": []}
     found = [_agent(req, one) for one in syncer.of(req.cloud).chassis]
     for name in ("host", "agent_type", "binary", "id"):
         wanted = req.get_all(name)
         if wanted:
             found = [one for one in found if one[name] in wanted]
-    for name in ("alive", "admin_state_up"):
-        if req.get_bool(name, True) is False:
-            found = []
-    return {"agents": found}
+    return {"agents": listing.fields(req, found)}
 
 
 def agent(req: Request, agent_id: str) -> dict[str, Any]:
+    """Who may see no agent finds none."""
     for one in (_agent(req, chassis) for chassis in syncer.of(req.cloud).chassis):
-        if one["id"] == agent_id:
-            return {"agent": one}
+        if one["id"] == agent_id and req.allows("get_agent", {}):
+            return {"agent": listing.fields(req, [one])[0]}
     raise errors.not_found("agent", agent_id)
 
 
 def availability_zones(req: Request) -> dict[str, Any]:
-    return {
-        "availability_zones": [
-            {"name": ZONE, "resource": resource, "state": "available"} for resource in ("network", "router")
-        ]
-    }
+    for name, _ in req.query:
+        if name not in listing.RESERVED:
+            raise errors.invalid_input(f"'{name}' is not supported for filtering")
+    zones = [{"name": ZONE, "resource": resource, "state": "available"} for resource in ("network", "router")]
+    return {"availability_zones": listing.fields(req, zones)}
 
 
 def service_providers(req: Request) -> dict[str, Any]:
-    return {"service_providers": [{"service_type": "L3_ROUTER_NAT", "name": "ovn", "default": True}]}
+    found: list[dict[str, Any]] = [{"service_type": "L3_ROUTER_NAT", "name": "ovn", "default": True}]
+    for name in ("service_type", "name"):
+        wanted = req.get_all(name)
+        found = [one for one in found if not wanted or one[name] in wanted]
+    return {"service_providers": listing.fields(req, found)}
 
 
 def ip_availabilities(req: Request) -> dict[str, Any]:
+    """A list is never refused: who may see none gets none."""
+    if not req.allows("get_network_ip_availability", {}):
+        return {"network_ip_availabilities": []}
     wanted: dict[str, list[str]] = {}
     for name, value in req.query:
         wanted.setdefault(name, []).append(value)
-    return {"network_ip_availabilities": _availabilities(req, wanted)}
+    return {"network_ip_availabilities": listing.fields(req, _availabilities(req, wanted))}
 
 
 def ip_availability(req: Request, network_id: str) -> dict[str, Any]:
     found = _availabilities(req, {"network_id": [network_id]})
     if not found:
         raise errors.not_found("network", network_id)
-    return {"network_ip_availability": found[0]}
+    if not req.allows("get_network_ip_availability", {}):
+        raise NotFound("The resource could not be found.", kind="HTTPNotFound")
+    return {"network_ip_availability": listing.fields(req, found)[0]}
 
 
 def _availabilities(req: Request, wanted: dict[str, list[str]]) -> list[dict[str, Any]]:
@@ -95,7 +103,7 @@ def _availabilities(req: Request, wanted: dict[str, list[str]]) -> list[dict[str
                          ("tenant_id", Network.project_id)):  # fmt: skip
         if name in wanted:
             query = query.where(column.in_(wanted[name]))
-    versions = [int(value) for value in wanted.get("ip_version", ()) if value in ("4", "6")]
+    versions = [{"4": 4, "6": 6}.get(value, 0) for value in wanted.get("ip_version", ())]
     with req.cloud.db.read() as session:
         networks = session.execute(query).all()
         subnets = sa.select(*Subnet.__table__.c).where(Subnet.network_id.in_([row.id for row in networks]))
@@ -113,6 +121,8 @@ def _availabilities(req: Request, wanted: dict[str, list[str]]) -> list[dict[str
     found = []
     for network in networks:
         lines = [_subnet_line(row, used.get(row.id, 0)) for row in rows if row.network_id == network.id]
+        if versions and not lines:
+            continue
         found.append(
             {
                 "network_id": network.id, "network_name": network.name, "project_id": network.project_id,
@@ -135,8 +145,8 @@ def _subnet_line(row: Any, used: int) -> dict[str, Any]:
 def _project(req: Request, project_id: str) -> str:
     found = (req.ctx.project_id or "") if project_id in ("null", "None") else project_id
     target = {"project_id": found, "tenant_id": found}
-    if not req.allows("get_auto_allocated_topology", target):
-        raise NotFound("The resource could not be found.", kind="AutoAllocatedTopologyNotFound")
+    if found != req.ctx.project_id and not req.ctx.is_admin:
+        raise Forbidden("Not authorized.", kind="NotAuthorized")
     req.authorize(target)
     return found
 

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from onestack.core.db import hold
-from onestack.core.errors import Fault
+from onestack.core.errors import Fault, NotFound
 from onestack.core.http import Request
 from onestack.network import attributes, errors, listing, objects, views
-from onestack.network.attributes import UNSET, Attributes
+from onestack.network.attributes import UNSET, Attr, Attributes
 from onestack.network.policies import POLICIES
 
 Target = dict[str, Any]
@@ -28,19 +28,26 @@ def show(req: Request, resource: str, identifier: str) -> dict[str, Any]:
         return {resource: listing.one(req, session, resource, identifier)}
 
 
-def create(req: Request, resource: str, known: Attributes, make: Make) -> dict[str, Any]:
+def create(req: Request, resource: str, known: Attributes, make: Make, *, bulk: bool = True) -> dict[str, Any]:
     """POST of one object or of several (`{"ports": [...]}`), all or nothing.
 
-    `make(session, project_id, values, sent)` authorizes and creates one, and returns its row.
+    `bulk`: whether several are taken. `make(session, project_id, values, given)` authorizes and creates one, and
+    returns its row; `given` are those of the values that the caller has given.
     """
     collection = listing.COLLECTIONS[resource]
-    bodies, bulk = _bodies(req.body, resource, collection)
-    parsed = [(attributes.owner(req.ctx, sent), attributes.read(known, sent, creating=True), sent) for sent in bodies]
+    bodies, several = _bodies(req.body, resource, collection, bulk)
+    parsed = []
+    for body in bodies:
+        sent = attributes.with_owner(req.ctx, body)
+        values = attributes.read(known, sent, creating=True)
+        parsed.append((values, {name: values[name] for name in sent if name in values}))
     with req.cloud.db.write() as session:
-        rows = [make(session, project, values, sent) for project, values, sent in parsed]
+        rows = [
+            make(session, given.get("project_id", req.ctx.project_id or ""), values, given) for values, given in parsed
+        ]
         session.flush()
         rendered = rendered_rows(req, session, resource, rows)
-    return {collection: rendered} if bulk else {resource: rendered[0]}
+    return {collection: rendered} if several else {resource: rendered[0]}
 
 
 def rendered_rows(req: Request, session: Session, resource: str, rows: Sequence[Any]) -> list[dict[str, Any]]:
@@ -49,19 +56,27 @@ def rendered_rows(req: Request, session: Session, resource: str, rows: Sequence[
     return rendered if len(rendered) == len(rows) else views.RENDER[resource](session, req.cloud, rows)
 
 
-def _bodies(body: Any, resource: str, collection: str) -> tuple[list[dict[str, Any]], bool]:
-    if collection in body:
-        items = body[collection]
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise errors.bad_request("Body contains invalid data")
-        if not items:
-            raise errors.bad_request("Resources required")
-        # Each may be wrapped once more, as in {"networks": [{"network": {...}}]}.
-        return [item[resource] if isinstance(item.get(resource), dict) else item for item in items], True
-    return [body_of(body, resource)], False
+def _bodies(body: Any, resource: str, collection: str, bulk: bool) -> tuple[list[dict[str, Any]], bool]:
+    if collection not in body:
+        return [body_of(body, resource)], False
+    if not bulk:
+        raise errors.bad_request("Bulk operation not supported")
+    items = body[collection]
+    if not items:
+        raise errors.bad_request("Resources required")
+    if not isinstance(items, list) or not all(isinstance(item, dict | list | str) for item in items):
+        raise errors.bad_request("Body contains invalid data")
+    # Each may be wrapped once more, as in {"networks": [{"network": {...}}]}.
+    return [body_of(item if resource in item else {resource: item}, resource) for item in items], True
+
+
+# Neutron has another front for these than for what plugins bring.
+_CORE = ("network", "subnet", "port")
 
 
 def body_of(body: Any, resource: str) -> dict[str, Any]:
+    if not body and resource not in _CORE:
+        raise errors.bad_request("Resource body required")
     found = body.get(resource)
     if found is None:
         raise errors.bad_request(f"Unable to find '{resource}' in request body")
@@ -77,16 +92,14 @@ def update(
     known: Attributes,
     change: Callable[[Session, Any, dict[str, Any]], None],
 ) -> dict[str, Any]:
-    sent = body_of(req.body, resource)
+    sent = attributes.with_owner(req.ctx, body_of(req.body, resource))
     values = attributes.read(known, sent, creating=False)
     with req.cloud.db.write() as session:
         row = loaded(req, session, resource, identifier)
+        # The rules look at what the object is going to be.
         target = views.targets(session, resource, [row])[0]
-        req.authorize(target)
-        for name in ("device_owner", "shared"):
-            if name in values and resource == "port":
-                target[name] = values[name]
-        authorize_attributes(req, "update", resource, values, target)
+        target |= {name: values[name] for name in values if name in target}
+        authorize(req, "update", resource, known, values, target)
         change(session, row, values)
         session.flush()
         return {resource: rendered_rows(req, session, resource, [row])[0]}
@@ -121,29 +134,41 @@ def loaded(req: Request, session: Session, resource: str, identifier: str) -> An
     return row
 
 
-def authorize_attributes(
-    req: Request, verb: str, resource: str, sent: dict[str, Any], target: Target, defaults: Attributes | None = None
-) -> None:
-    """Check the rules of single attributes (`create_port:fixed_ips:ip_address`) for what was given and isn't the
-    default."""
-    for name, value in sent.items():
-        if value is UNSET or (defaults is not None and name in defaults and _is_default(defaults[name].default, value)):
+def authorize(req: Request, verb: str, resource: str, known: Attributes, given: dict[str, Any], target: Target) -> None:
+    """Refuse (403) unless the rule of the request and those of what was given and isn't the default all allow it.
+
+    Neutron joins them to one rule, which the refusal shows: `(rule:create_port and rule:create_port:mac_address)`. What
+    the caller would not even see then, it hides.
+    """
+    base = f"{verb}_{resource}"
+    rules, words = [base], f"rule:{base}"
+    for name, attribute in known.items():
+        if not attribute.ruled or name not in given:
             continue
-        rule = f"{verb}_{resource}:{name}"
-        if rule in POLICIES:
-            req.authorize(target, rule)
-        for key in _keys(value):
-            if f"{rule}:{key}" in POLICIES:
-                req.authorize(target, f"{rule}:{key}")
+        value = given[name]
+        if value is UNSET or (verb == "create" and _is_default(attribute.default, value)):
+            continue
+        own = [f"{base}:{name}", *(f"{base}:{name}:{key}" for key in _keys(attribute, value))]
+        rules += own
+        shown = f"rule:{own[0]}"
+        if own[1:]:
+            shown = f"({shown} and ({' and '.join(f'rule:{rule}' for rule in own[1:])}))"
+        words = f"({words} and {shown})"
+    if not all(req.allows(rule, target) for rule in rules if rule in POLICIES):
+        if verb != "create" and not req.allows(f"get_{resource}", target):
+            raise NotFound("The resource could not be found.", kind="HTTPNotFound")
+        raise errors.denied(words)
+    req.authorize(target)
 
 
 def _is_default(default: Any, value: Any) -> bool:
     return bool((default() if callable(default) else default) == value)
 
 
-def _keys(value: Any) -> set[str]:
+def _keys(attribute: Attr, value: Any) -> list[str]:
+    """The parts of a value that have rules of their own."""
     if isinstance(value, dict):
-        return set(value)
+        return [part for part in attribute.parts if part in value]
     if isinstance(value, list):
-        return {key for item in value if isinstance(item, dict) for key in item}
-    return set()
+        return [key for item in value if isinstance(item, dict) for key in item]
+    return []

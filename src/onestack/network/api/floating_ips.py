@@ -22,14 +22,12 @@ def show(req: Request, floatingip_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
+    def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
         target = {"project_id": project, "tenant_id": project}
-        req.authorize(target)
-        given = {name: values[name] for name in sent if name in values}
-        crud.authorize_attributes(req, "create", NAME, given, target, floating_ips.ATTRIBUTES)
+        crud.authorize(req, "create", NAME, floating_ips.ATTRIBUTES, given, target)
         return floating_ips.create(session, req.cloud, req.ctx, project, values)
 
-    return crud.create(req, NAME, floating_ips.ATTRIBUTES, make)
+    return crud.create(req, NAME, floating_ips.ATTRIBUTES, make, bulk=False)
 
 
 def update(req: Request, floatingip_id: str) -> dict[str, Any]:

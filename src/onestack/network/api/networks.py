@@ -22,14 +22,15 @@ def show(req: Request, network_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
+    def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
         target = {"project_id": project, "tenant_id": project, "network:project_id": project}
-        req.authorize(target)
-        given = {name: values[name] for name in sent if name in values}
-        crud.authorize_attributes(req, "create", NAME, given, target, networks.ATTRIBUTES)
+        crud.authorize(req, "create", NAME, networks.ATTRIBUTES, given, target)
         return networks.create(session, req.cloud, project, values)
 
-    return crud.create(req, NAME, networks.ATTRIBUTES, make)
+    made = crud.create(req, NAME, networks.ATTRIBUTES, make)
+    for network in made["networks"] if "networks" in made else [made[NAME]]:
+        network.setdefault("is_default", False)  # said of every new network, and later of external ones alone
+    return made
 
 
 def update(req: Request, network_id: str) -> dict[str, Any]:

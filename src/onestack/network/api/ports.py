@@ -22,15 +22,13 @@ def show(req: Request, port_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
+    def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
         network = objects.get(session, "network", values["network_id"], req.ctx)
         target = {
             "project_id": project, "tenant_id": project, "network:project_id": network.project_id,
             "shared": network.shared, "device_owner": values["device_owner"],
         }  # fmt: skip
-        req.authorize(target)
-        given = {name: values[name] for name in sent if name in values}
-        crud.authorize_attributes(req, "create", NAME, given, target, ports.ATTRIBUTES)
+        crud.authorize(req, "create", NAME, ports.ATTRIBUTES, given, target)
         return ports.create(session, req.cloud, req.ctx, network, project, values)
 
     return crud.create(req, NAME, ports.ATTRIBUTES, make)

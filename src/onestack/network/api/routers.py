@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from onestack.core.http import Request
-from onestack.network import attributes, errors, routers, views
+from onestack.network import attributes, routers, views
 from onestack.network.api import crud
 
 NAME = "router"
@@ -22,14 +22,12 @@ def show(req: Request, router_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
+    def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
         target = {"project_id": project, "tenant_id": project}
-        req.authorize(target)
-        given = {name: values[name] for name in sent if name in values}
-        crud.authorize_attributes(req, "create", NAME, given, target, routers.ATTRIBUTES)
+        crud.authorize(req, "create", NAME, routers.ATTRIBUTES, given, target)
         return routers.create(session, req.cloud, req.ctx, project, values)
 
-    return crud.create(req, NAME, routers.ATTRIBUTES, make)
+    return crud.create(req, NAME, routers.ATTRIBUTES, make, bulk=False)
 
 
 def update(req: Request, router_id: str) -> dict[str, Any]:
@@ -44,24 +42,15 @@ def delete(req: Request, router_id: str) -> None:
 
 
 def add_interface(req: Request, router_id: str) -> dict[str, Any]:
-    _check_interface(req.body)
     with req.cloud.db.write() as session:
         router = _authorized(req, session, router_id)
         return routers.add_interface(session, req.cloud, req.ctx, router, req.body)
 
 
 def remove_interface(req: Request, router_id: str) -> dict[str, Any]:
-    _check_interface(req.body)
     with req.cloud.db.write() as session:
         router = _authorized(req, session, router_id)
         return routers.remove_interface(session, req.cloud, req.ctx, router, req.body)
-
-
-def _check_interface(body: dict[str, Any]) -> None:
-    for name in ("subnet_id", "port_id"):
-        value = body.get(name)
-        if value is not None and not attributes.is_uuid(value):
-            raise errors.bad_request(f"Invalid input for {name}. Reason: '{value}' is not a valid UUID.")
 
 
 def _authorized(req: Request, session: Session, router_id: str) -> Any:

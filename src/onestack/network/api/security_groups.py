@@ -37,7 +37,7 @@ def show(req: Request, security_group_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], _sent: dict[str, Any]) -> Any:
+    def make(session: Session, project: str, values: dict[str, Any], _given: dict[str, Any]) -> Any:
         req.authorize({"project_id": project, "tenant_id": project})
         return security_groups.create(session, req.cloud, project, values)
 
@@ -68,10 +68,10 @@ def show_rule(req: Request, rule_id: str) -> dict[str, Any]:
 
 
 def create_rule(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], _sent: dict[str, Any]) -> Any:
-        group = objects.get(session, NAME, values["security_group_id"], req.ctx)
+    def make(session: Session, project: str, values: dict[str, Any], _given: dict[str, Any]) -> Any:
+        group = objects.get(session, NAME, values["security_group_id"])
         req.authorize({"project_id": project, "tenant_id": project, "security_group:project_id": group.project_id})
-        return security_groups.create_rule(session, req.cloud, req.ctx, group, values)
+        return security_groups.create_rule(session, req.cloud, req.ctx, group, project, values)
 
     return crud.create(req, RULE, security_groups.RULE_ATTRIBUTES, make)
 

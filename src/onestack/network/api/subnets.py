@@ -22,15 +22,13 @@ def show(req: Request, subnet_id: str) -> dict[str, Any]:
 
 
 def create(req: Request) -> dict[str, Any]:
-    def make(session: Session, project: str, values: dict[str, Any], sent: dict[str, Any]) -> Any:
-        network = objects.get(session, "network", values["network_id"], req.ctx)
+    def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
+        network = objects.get(session, "network", values["network_id"])
         target = {
             "project_id": project, "tenant_id": project, "network:project_id": network.project_id,
             "shared": network.shared,
         }  # fmt: skip
-        req.authorize(target)
-        given = {name: values[name] for name in sent if name in values}
-        crud.authorize_attributes(req, "create", NAME, given, target, subnets.ATTRIBUTES)
+        crud.authorize(req, "create", NAME, subnets.ATTRIBUTES, given, target)
         return subnets.create(session, req.cloud, network, project, values)
 
     return crud.create(req, NAME, subnets.ATTRIBUTES, make)

@@ -9,22 +9,39 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.errors import NotFound
-from onestack.core.http import Request
+from onestack.core.http import Request, Response
 from onestack.network import attributes, errors, listing, objects, views
 from onestack.network.api import crud
 from onestack.network.models import Tag
 
-MAX_TAG = 255
 _RESOURCES = {collection.replace("_", "-"): resource for resource, collection in listing.COLLECTIONS.items()}
 TAGGED = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups")
 
 
-def _checked(tag: Any) -> str:
-    if not isinstance(tag, str):
-        raise errors.bad_request(f"Invalid input for tags. Reason: '{tag}' is not a valid string.")
-    if not tag or len(tag) > MAX_TAG:
-        raise errors.bad_request(f"Invalid input for tags. Reason: '{tag}' exceeds maximum length of {MAX_TAG}.")
-    return tag
+MAX_TAGS = 50
+_TAG = attributes.text(255)
+
+
+def _checked(tag: str) -> None:
+    try:
+        _TAG(tag)
+    except attributes.Reason as reason:
+        raise errors.invalid_input(str(reason)) from None
+
+
+def _asked(req: Request) -> list[str]:
+    if "tags" not in req.body:
+        raise errors.invalid_input("Invalid tags body")
+    try:
+        return attributes.different(req.body["tags"], _TAG)
+    except attributes.Reason as reason:
+        raise errors.invalid_input(str(reason)) from None
+
+
+def _check_number(collection: str, tags: list[str]) -> None:
+    if len(tags) > MAX_TAGS:
+        words = f"The number of tags exceed the per-resource limit of {MAX_TAGS}"
+        raise errors.bad_resource(collection.replace("-", "_"), words)
 
 
 def _id(params: dict[str, str]) -> str:
@@ -54,28 +71,36 @@ def handlers(collection: str) -> dict[str, Callable[..., Any]]:
             raise NotFound(f"Tag {tag} could not be found.", kind="TagNotFound")
 
     def replace(req: Request, **params: str) -> dict[str, Any]:
-        tags = req.body.get("tags")
-        if not isinstance(tags, list):
-            raise errors.bad_request("Invalid tags body")
-        wanted = sorted({_checked(tag) for tag in tags})
-        try:
-            attributes.different(tags)
-        except attributes.Reason as reason:
-            raise errors.invalid_input(str(reason)) from None
+        wanted = _asked(req)
         with req.cloud.db.write() as session:
             row = authorized(req, session, _id(params))
+            _check_number(collection, wanted)
             objects.forget_tags(session, [row.id])
-            session.add_all([Tag(object_id=row.id, tag=tag) for tag in wanted])
+            objects.add_tags(session, row.id, wanted)
             objects.touch(req.cloud, row)
-        return {"tags": wanted}
+        return dict(req.body)
 
-    def add(req: Request, tag: str, **params: str) -> None:
+    def extend(req: Request, **params: str) -> dict[str, Any]:
+        wanted = _asked(req)
+        with req.cloud.db.write() as session:
+            row = authorized(req, session, _id(params))
+            _add(req, session, row, wanted)
+        return dict(req.body)
+
+    def add(req: Request, tag: str, **params: str) -> Response:
         _checked(tag)
         with req.cloud.db.write() as session:
             row = authorized(req, session, _id(params))
-            if tag not in _held(session, row.id):
-                session.add(Tag(object_id=row.id, tag=tag))
-                objects.touch(req.cloud, row)
+            _add(req, session, row, [tag])
+        return Response(b"null")
+
+    def _add(req: Request, session: Session, row: Any, wanted: list[str]) -> None:
+        held = _held(session, row.id)
+        new = [tag for tag in wanted if tag not in held]
+        _check_number(collection, held + new)
+        objects.add_tags(session, row.id, new)
+        if new:
+            objects.touch(req.cloud, row)
 
     def remove(req: Request, tag: str, **params: str) -> None:
         with req.cloud.db.write() as session:
@@ -91,4 +116,12 @@ def handlers(collection: str) -> dict[str, Callable[..., Any]]:
             objects.forget_tags(session, [row.id])
             objects.touch(req.cloud, row)
 
-    return {"index": index, "show": show, "replace": replace, "add": add, "remove": remove, "clear": clear}
+    return {
+        "index": index,
+        "show": show,
+        "replace": replace,
+        "extend": extend,
+        "add": add,
+        "remove": remove,
+        "clear": clear,
+    }

@@ -22,6 +22,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "extraroute": ("Neutron Extra Route", "Static routes of routers."),
     "extraroute-atomic": ("Atomically add/remove extra routes", "Changes of some routes of a router."),
     "fip-port-details": ("Floating IP Port Details Extension", "The port behind a floating IP."),
+    "filter-validation": ("Filter parameters validation", "Lists refuse filters that there are not."),
     "ip-substring-filtering": ("IP address substring filtering", "Ports by a part of their address."),
     "l2_adjacency": ("L2 Adjacency", "Whether a network is one segment."),
     "net-mtu": ("Network MTU", "The MTU of networks."),
@@ -33,6 +34,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "project-id": ("project_id field enabled", "project_id is tenant_id."),
     "provider": ("Provider Network", "The physical network that a network is on."),
     "quota-check-limit": ("Quota engine limit check", "Refuse limits that are lower than the usage."),
+    "quota-check-limit-default": ("Quota engine limit check by default", "Unless they are forced."),
     "quota_details": ("Quota details management support", "Limits with usage."),
     "quotas": ("Quota management support", "Limits for each project."),
     "revision-if-match": ("If-Match constraints based on revision_number", "Changes that insist on a revision."),
@@ -41,16 +43,22 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "security-group": ("security-group", "Which packets may come and go."),
     "security-groups-normalized-cidr": ("Normalized CIDR field for security group rules", "normalized_cidr in rules."),
     "security-groups-rules-belongs-to-default-sg": (
-        "Security group rules belongs to default SG", "Whether a rule is one of a project's default group.",
+        "Security group rule belongs to the project's default security group",
+        "Whether a rule is one of a project's default group.",
     ),
     "service-type": ("Neutron Service Type Management", "What provides a service."),
     "sorting": ("Sorting support", "Lists in a chosen order."),
     "standard-attr-description": ("standard-attr-description", "Descriptions of all objects."),
     "standard-attr-revisions": ("Resource revision numbers", "Numbers that grow with each change."),
-    "standard-attr-tag": ("Tag support for resources with standard attribute", "Tags of objects."),
+    "router-enable-snat": ('Exposes the router "enable_snat" read-only configuration flag', "enable_snat of routers."),
+    "standard-attr-tag": (
+        "Tag support for resources with standard attribute: port, subnet, network, security_group, router, floatingip",
+        "Tags of objects.",
+    ),
     "standard-attr-timestamp": ("Resource timestamps", "When objects were made and changed."),
-    "subnet-external-network": ("Subnet belongs to external network", "Subnets of external networks are seen by all."),
+    "subnet-external-network": ("Subnet belongs to an external network", "All see subnets of external networks."),
     "subnet-service-types": ("Subnet service types", "Subnets for ports of some owners."),
+    "tag-creation": ("Tag creation extension", "Tags are added to those that are there; ports are made with them."),
 }  # fmt: skip
 _UPDATED = "2026-01-01T10:00:00-00:00"
 

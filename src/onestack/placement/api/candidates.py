@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.dialect import Version
+from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.placement import candidate_query, trees
 from onestack.placement.api import common
@@ -25,7 +26,8 @@ def index(req: Request) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         common.known_classes(session, classes, "Invalid resource class in resources parameter: ")
         traits = query.root.names.union(*(group.traits.names for group in query.groups.values()))
-        common.known_traits(session, traits)
+        if missing := common.unknown_traits(session, traits):
+            raise BadRequest(f"No such trait(s): {missing[0]}.")
         forest = trees.Forest(session, stock_of(session, None), traits)
         chosen = list(itertools.islice(trees.candidates(session, query, forest, req.version), limit))
         return {

@@ -71,7 +71,7 @@ def unknown_traits(session: Session, names: Iterable[str]) -> list[str]:
 
 def checked(body: Any, schema: schemas.Schema) -> Any:
     """The body of a request. Raises BadRequest."""
-    wrong = mistake(body, schema, schemas.FORMATS)
+    wrong = mistake(body, schema, schemas.KIND)
     if wrong is not None:
         raise BadRequest(f"JSON does not validate: {wrong.message}")
     return body
@@ -80,7 +80,7 @@ def checked(body: Any, schema: schemas.Schema) -> Any:
 def query(req: Request, schema: schemas.Schema) -> dict[str, str]:
     """The query of a request: of a name given twice the last value counts. Raises BadRequest."""
     values = dict(req.query)
-    wrong = mistake(values, schema, schemas.FORMATS)
+    wrong = mistake(values, schema, schemas.KIND)
     if wrong is not None:
         raise bad_query(wrong.message)
     return values

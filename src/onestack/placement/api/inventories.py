@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from onestack.core.dialect import Version
-from onestack.core.errors import BadRequest, Conflict, NotFound
+from onestack.core.errors import BadRequest, Conflict, MethodNotAllowed, NotFound
 from onestack.core.http import Request, Response
 from onestack.placement import dialect, forms, schemas
 from onestack.placement.api import common
@@ -134,7 +134,7 @@ def delete_all(req: Request, uuid: str) -> None:
 
 def not_yet(req: Request, uuid: str) -> None:
     """DELETE of all of them before 1.5."""
-    raise req.service.dialect.not_allowed(req.method)
+    raise MethodNotAllowed(f"The method {req.method} is not allowed for this resource. \n\n ")
 
 
 def delete(req: Request, uuid: str, resource_class: str) -> None:
