@@ -6,6 +6,8 @@ things of project alpha. Bob's project is beta: nothing of alpha may reach him, 
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from onestack.compute.api import actions
@@ -249,7 +251,8 @@ STRANGERS = ("other", "unscoped")
 def test_no_answer_shows_a_strangers_thing(world, service, route):
     for persona in STRANGERS:
         answer = ask(world, service, route, persona)
-        assert MARK not in answer.text.replace(f"/{MARK}", "").replace(f" {MARK}", ""), (persona, answer.text)
+        said = re.sub(f"[/ =]{MARK}", "", answer.text)  # what was asked for may be repeated
+        assert MARK not in said, (persona, answer.text)
         world.restore()
 
 
