@@ -251,7 +251,8 @@ STRANGERS = ("other", "unscoped")
 def test_no_answer_shows_a_strangers_thing(world, service, route):
     for persona in STRANGERS:
         answer = ask(world, service, route, persona)
-        assert MARK not in answer.text.replace(f"/{MARK}", "").replace(f" {MARK}", ""), (persona, answer.text)
+        said = re.sub(f"[/ =]{MARK}", "", answer.text)  # what was asked for may be repeated
+        assert MARK not in said, (persona, answer.text)
         world.restore()
 
 

@@ -34,10 +34,9 @@ def add(req: Request, image_id: str) -> None:
     schema.check({"add_location": req.body}, schema.NEW_LOCATION)
     url, expected = req.body["url"], req.body.get("validation_data", {})
     with req.cloud.db.write() as session:
-        image = access.load(req, session, image_id, "get_image", for_update=True)
+        image = access.load(req, session, image_id, for_update=True)
         if image.status != "queued":
             raise Conflict(f"It's not allowed to add locations if image status is {image.status}.")
-        access.load(req, session, image_id)
         readable = any(store.type == "http" for store in stores(req.cloud))
         if "service" not in req.ctx.roles and not (readable and url.startswith("http")):
             raise Forbidden("http store must be enabled to use location API by normal user.")

@@ -69,11 +69,10 @@ def start_import(req: Request, image_id: str) -> None:
     with req.cloud.db.write() as session:
         limits.enforce(session, req.cloud, req.ctx.project_id, {limits.SIZE: 0})
         rule = "copy_image" if name == "copy-image" else "modify_image"
-        image = access.load(req, session, image_id, "get_image", for_update=True)
+        image = access.load(req, session, image_id, rule, for_update=True)
         _require(image, name)
         if name == "glance-download":
             _check_remote(body["method"])
-        access.load(req, session, image_id, rule)
         if operations.unfinished(session, image.id) is not None:
             raise Conflict("Image has active task")
         wanted = imports.choose_stores(known, body, req.header("X-Image-Meta-Store"))
