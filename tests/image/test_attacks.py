@@ -282,6 +282,18 @@ def test_copies_count(images, cloud, server, nothing_left):
     nothing_left(copied.json["image"]["id"], "killed")
 
 
+def test_the_place_of_a_location_is_any_number(images, server):
+    """Python reads no number of 5,000 digits."""
+    server.pages["/disk"] = b"123456"
+    image, place = images.create()["id"], f"/locations/{'9' * 5000}"
+    for path, status in (("/locations/-", 200), (place, 400)):
+        value = {"url": f"{server.url}/disk", "metadata": {}}
+        assert images.patch(image, {"op": "add", "path": path, "value": value}).status_code == status
+    other = {"url": f"{server.url}/disk?", "metadata": {}}
+    assert images.patch(image, {"op": "add", "path": place, "value": other}).status_code == 200
+    assert images.patch(image, {"op": "remove", "path": place}, as_="admin").status_code == 400
+
+
 INSIDE = [
     "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[::ffff:10.0.0.1]/", "http://192.168.1.1:22/",
 ]  # fmt: skip

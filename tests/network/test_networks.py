@@ -257,7 +257,7 @@ def test_subnet_updates(api, make):
 def test_if_match(api, make):
     net = make.network()
     path, body = f"/v2.0/networks/{net['id']}", {"network": {"name": "b"}}
-    stale = api.put(path, json=body, headers={"If-Match": "revision_number=77"})
+    stale = api.put(path, json=body, headers={"If-Match": "revision_number=" + "7" * 5000})
     error(stale, 412, "RevisionNumberConstraintFailed")
     current = {"If-Match": f"revision_number={net['revision_number']}"}
     assert api.put(path, json=body, headers=current).status_code == 200

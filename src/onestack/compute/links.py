@@ -10,6 +10,7 @@ from onestack.compute.dialect import project_in_path
 from onestack.compute.microversions import LEGACY
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
+from onestack.core.words import whole
 
 MAX_LIMIT = 1000  # of every list, as Nova's [api]max_limit
 
@@ -46,7 +47,12 @@ def limit(req: Request) -> int:
         # Only a number that isn't negative passes Nova's query schema.
         wrong = f"{text!r} does not match '^[0-9]*$'" if text else "'' should be non-empty"
         raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. {wrong}")
-    return min(int(text), MAX_LIMIT) if len(text) < 20 else MAX_LIMIT
+    return min(whole(text), MAX_LIMIT)
+
+
+def offset(req: Request) -> int:
+    """How many items are left out at the beginning; the query's form was checked before (queries.whole)."""
+    return whole(req.get("offset") or "0")
 
 
 def next_links(req: Request, collection: str, shown: int, size: int, last: str | None) -> list[dict[str, str]] | None:

@@ -16,6 +16,7 @@ from onestack.core.cloud import Cloud
 from onestack.core.db import fetch, many
 from onestack.core.errors import BadRequest, Conflict, Forbidden
 from onestack.core.http import Request
+from onestack.core.words import whole
 from onestack.image import access, objects, quotas, store
 from onestack.image.drivers.base import StoreError
 from onestack.image.faults import detailed
@@ -176,9 +177,9 @@ def _remove(req: Request, session: Session, image: Image, change: Any, rows: lis
 def _position(text: str, count: int, *, past: bool) -> int:
     if text == "-":
         return count if past else count - 1
-    if not text.isdecimal() or (not past and int(text) >= count):
+    if not text.isdecimal() or (not past and whole(text) >= count):
         raise BadRequest(f"Invalid position for {'adding' if past else 'removing'} a location.")
-    return min(int(text), count)
+    return min(whole(text), count)
 
 
 def _validation(image: Image, given: Sequence[dict[str, Any]]) -> dict[str, str]:

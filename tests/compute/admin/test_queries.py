@@ -51,7 +51,8 @@ def test_what_a_query_may_not_hold(operator, path, version, words):
 TAKEN = [
     ("flavors?a=b", "2.74"), ("flavors/1?a=b", "2.101"), ("os-hypervisors?a=b&with_servers=x", "2.52"),
     ("os-migrations?limit=x&marker=y", "2.58"), ("limits?reserved=1", "2.74"), ("os-keypairs?user_id=&limit=x", "2.34"),
-    ("flavors?sort_key=vcpu_weight", "2.1"), ("os-server-groups?offset=99999999999999999999", "2.75"),
+    ("flavors?sort_key=vcpu_weight", "2.1"), ("os-server-groups?offset=" + "9" * 5000, "2.75"),
+    ("os-security-groups?offset=" + "9" * 5000, "2.1"), ("flavors?limit=" + "9" * 5000, "2.1"),
     ("os-services?host=&binary=", "2.1"),
 ]  # fmt: skip
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import sys
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +21,7 @@ from onestack.network.public_legacy import Group, Rule
 def index(req: Request) -> dict[str, Any]:
     everybody = req.ctx.is_admin and req.get("all_tenants") is not None
     # Unlike elsewhere a limit of 0 is none, as in Nova.
-    start, size = min(int(req.get("offset") or 0), sys.maxsize), links.limit(req) or links.MAX_LIMIT
+    start, size = links.offset(req), links.limit(req) or links.MAX_LIMIT
     with req.cloud.db.write() as session:  # the default group may have to be made
         found = network.groups(session, req.cloud, req.ctx, everybody=everybody)
     return {"security_groups": [_render(group) for group in found[start : start + size]]}

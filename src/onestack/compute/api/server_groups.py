@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +17,7 @@ from onestack.core.http import Request, Response
 
 def index(req: Request) -> dict[str, Any]:
     # Unlike elsewhere a limit of 0 is none, as in Nova.
-    size, start = links.limit(req) or links.MAX_LIMIT, _offset(req)
+    size, start = links.limit(req) or links.MAX_LIMIT, links.offset(req)
     query = sa.select(ServerGroup).order_by(ServerGroup.created_at, ServerGroup.id)
     everybody = req.get("all_projects") is not None and req.allows("os_compute_api:os-server-groups:index:all_projects")
     if not everybody:
@@ -76,11 +75,6 @@ def render_group(req: Request, row: ServerGroup, members: list[str]) -> dict[str
     if req.version >= (2, 13):
         body["project_id"], body["user_id"] = row.project_id, row.user_id
     return body
-
-
-def _offset(req: Request) -> int:
-    """Beyond what a column can count nothing is left."""
-    return min(int(req.get("offset", "0") or "0"), sys.maxsize)
 
 
 def _load(session: Session, req: Request, group_id: str) -> ServerGroup:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from onestack.core.db import hold
 from onestack.core.errors import Fault, NotFound
 from onestack.core.http import Request
+from onestack.core.words import whole
 from onestack.network import attributes, errors, listing, objects, views
 from onestack.network.attributes import UNSET, Attr, Attributes
 from onestack.network.policies import POLICIES
@@ -126,7 +127,7 @@ def loaded(req: Request, session: Session, resource: str, identifier: str) -> An
         match = _IF_MATCH.match(wanted.strip().strip('"'))
         if match is None:
             raise errors.bad_request("Revision number etag must be in the format of revision_number=<int value>")
-        if int(match[1]) != row.revision_number:
+        if whole(match[1]) != row.revision_number:
             raise Fault(
                 f"Constrained to {match[1]}, but current revision is {row.revision_number}", status=412,
                 kind="RevisionNumberConstraintFailed",
