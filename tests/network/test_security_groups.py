@@ -117,7 +117,7 @@ def test_rules_about_a_group_go_with_it(api, make, sync, engine):
 def test_groups_of_others(api, make):
     web = group(make)
     body = {"security_group_rule": {"security_group_id": web["id"], "direction": "ingress"}}
-    error(api.post("/v2.0/security-group-rules", as_="other", json=body), 403, "PolicyNotAuthorized")
+    error(api.post("/v2.0/security-group-rules", as_="other", json=body), 404, "SecurityGroupNotFound")
     error(api.post("/v2.0/security-group-rules", as_="reader", json=body), 403, "PolicyNotAuthorized")
 
 

@@ -60,9 +60,10 @@ def test_refusals_of_changes(api, make, shared):
     )
 
 
-def test_what_belongs_to_others_is_refused(api, make):
+def test_what_belongs_to_others_is_not_there(api, make):
     subnet = {"network_id": make.network()["id"], "cidr": "10.0.0.0/24", "ip_version": 4}
-    found = error(api.post("/v2.0/subnets", as_="other", json={"subnet": subnet}), 403, "PolicyNotAuthorized")
+    error(api.post("/v2.0/subnets", as_="other", json={"subnet": subnet}), 404, "NetworkNotFound")
+    found = error(api.post("/v2.0/subnets", as_="reader", json={"subnet": subnet}), 403, "PolicyNotAuthorized")
     assert found == "rule:create_subnet is disallowed by policy"
     error(api.post("/v2.0/ports", as_="other", json={"port": {"network_id": subnet["network_id"]}}), 404,
           "NetworkNotFound")  # fmt: skip

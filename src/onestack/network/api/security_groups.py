@@ -69,7 +69,7 @@ def show_rule(req: Request, rule_id: str) -> dict[str, Any]:
 
 def create_rule(req: Request) -> dict[str, Any]:
     def make(session: Session, project: str, values: dict[str, Any], _given: dict[str, Any]) -> Any:
-        group = objects.get(session, NAME, values["security_group_id"])
+        group = objects.get(session, NAME, values["security_group_id"], req.ctx)
         req.authorize({"project_id": project, "tenant_id": project, "security_group:project_id": group.project_id})
         return security_groups.create_rule(session, req.cloud, req.ctx, group, project, values)
 

@@ -23,7 +23,7 @@ def show(req: Request, subnet_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     def make(session: Session, project: str, values: dict[str, Any], given: dict[str, Any]) -> Any:
-        network = objects.get(session, "network", values["network_id"])
+        network = objects.get(session, "network", values["network_id"], req.ctx)
         target = {
             "project_id": project, "tenant_id": project, "network:project_id": network.project_id,
             "shared": network.shared,
