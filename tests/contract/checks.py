@@ -35,6 +35,9 @@ def check_error(service: str, answer: Answer) -> None:
     service = service_of(service)
     if service == "identity" and answer.status == 405:
         assert answer.json.keys() == {"message"}  # Flask's
+    elif service == "identity" and answer.headers["content-type"].startswith("text/html"):
+        assert answer.status == 404  # Flask's page for paths that lead nowhere
+        assert "<title>404 Not Found</title>" in answer.text
     elif (answer.status == 401 and service != "image") or service in ("identity", "agent"):
         _keystone(answer)
     else:

@@ -102,7 +102,14 @@ def test_methods_and_paths_that_there_are_not(keystone):
     options = keystone.client.request("OPTIONS", "/v3/limits", as_=None)
     assert options.status_code == 200
     assert {"GET", "HEAD", "POST"} <= set(options.headers["allow"].replace(" ", "").split(","))
-    for path in ("/v2.0/nothing", "/v3/nothing", "/v4", "/v3/limits/a/b", "/v3/domains/config"):
+    assert options.headers["content-type"] == "text/html; charset=utf-8"
+    assert options.headers["vary"] == "X-Auth-Token"
+    for path in ("/v3/nothing", "/v4", "/v3/limits/a/b"):
+        answer = keystone.client.get(path, as_=keystone.admin)
+        assert answer.status_code == 404, path
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert "<h1>Not Found</h1>" in answer.text
+    for path in ("/v2.0/nothing", "/v3/domains/config"):
         answer = keystone.client.get(path, as_=keystone.admin)
         assert answer.status_code == 404, path
         assert answer.json["error"]["code"] == 404

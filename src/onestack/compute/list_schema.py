@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from onestack.compute import links
+from onestack.compute import links, queries
 from onestack.compute.microversions import LEGACY
 from onestack.core.dialect import Version
 from onestack.core.errors import BadRequest, Forbidden
@@ -63,7 +63,8 @@ def check(req: Request) -> None:
             _check_pattern(name, value)
     for _name, value in _in_order(req, ("changes-before",) if version >= (2, 66) else ()):
         links.moment("changes-before", value)
-    links.limit(req)
+    for value in req.get_all("limit"):
+        queries.whole("limit", value)
     _check_names(req)
 
 

@@ -25,7 +25,7 @@ from onestack.compute.api import (
     versions,
 )
 from onestack.compute.dialect import CHOICES, DOCUMENT
-from onestack.compute.queries import LIMIT, NOTHING, OF_USER, Parameter, Query
+from onestack.compute.queries import LIMIT, LIMIT_ONCE, NOTHING, OF_USER, Parameter, Query
 from onestack.core.dialect import Version
 from onestack.core.routes import Route
 
@@ -107,6 +107,15 @@ KEYPAIRS = [
 
 _S = "/servers/{server_id}"
 
+_PAGED: Version = (2, 58)  # a server's actions
+_ACTIONS = Query(
+    (
+        LIMIT_ONCE._replace(since=_PAGED), Parameter("marker", once=True, since=_PAGED),
+        Parameter("changes-since", queries.moment, True, _PAGED),
+        Parameter("changes-before", queries.moment, True, (2, 66)),
+    ),
+    _PAGED,
+)  # fmt: skip
 
 # What is shown of one server without any query parameter: from 2.102 on one is an error there as well.
 _BARE = frozenset(
@@ -157,7 +166,12 @@ SERVERS = [
     _of_server("POST", "/os-interface", interfaces.create, "os-attach-interfaces:create", body=dict),
     _of_server("GET", "/os-interface/{port_id}", interfaces.show, "os-attach-interfaces:show"),
     _of_server("DELETE", "/os-interface/{port_id}", interfaces.delete, "os-attach-interfaces:delete", status=202),
-    _of_server("GET", "/os-instance-actions", instance_actions.index, "os-instance-actions:list"),
+    _of_server(
+        "GET",
+        "/os-instance-actions",
+        _ACTIONS.before(instance_actions.index, authorize=False),
+        "os-instance-actions:list",
+    ),
     _of_server("GET", "/os-instance-actions/{request_id}", instance_actions.show, "os-instance-actions:show"),
     _of_server("GET", "/os-volume_attachments", servers.nothing_attached, "os-volumes-attachments:index"),
     _of_server("GET", "/migrations", servers.no_migrations, "servers:migrations:index", since=(2, 23)),

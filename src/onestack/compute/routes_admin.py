@@ -162,7 +162,9 @@ OTHERS = [
         "os-assisted-volume-snapshots:delete", query=Query((Parameter("delete_info"),)), status=204,
     ),
     _late("POST", "/os-server-external-events", server_extras.external_events, "os-server-external-events:create"),
-    _of_object("GET", f"{_SERVER}/os-server-password", server_extras.show_password, "os-server-password:show"),
+    _of_object(
+        "GET", f"{_SERVER}/os-server-password", server_extras.show_password, "os-server-password:show", query=NOTHING
+    ),
     _of_object(
         "DELETE", f"{_SERVER}/os-server-password", server_extras.clear_password, "os-server-password:clear", status=204
     ),

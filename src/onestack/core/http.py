@@ -243,6 +243,8 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
             setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
         if "GET" in methods and "HEAD" not in methods and not service.dialect.only_routes:
             resource.on_head = _responder(service, methods["GET"], pool)
+        if service.dialect.options_type:
+            resource.on_options = _options(service, methods.keys())
         app.add_route(path, resource)
 
     async def unknown(request: falcon.asgi.Request, response: falcon.asgi.Response, **_params: Any) -> None:
@@ -306,6 +308,19 @@ class _Resource:
     """What Falcon wants: an object with a responder for each method."""
 
     on_head: Any
+    on_options: Any
+
+
+def _options(service: Service, methods: Iterable[str]) -> Any:
+    """What a path that has these methods answers to OPTIONS."""
+    allowed = ", ".join(sorted({*methods, "OPTIONS", *(("HEAD",) if "GET" in methods else ())}))
+
+    async def respond(request: falcon.asgi.Request, response: falcon.asgi.Response, **_params: Any) -> None:
+        response.content_type = service.dialect.options_type
+        response.set_headers({**service.dialect.headers(_request_id(service), (0, 0)), "Allow": allowed})
+        response.data = b""
+
+    return respond
 
 
 def _also_there(

@@ -24,7 +24,10 @@ class TextFormatter(logging.Formatter):
         if now != second:
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
             self._second = (now, text)
-        line = f"{text}.{int(record.msecs):03d}Z {record.levelname} {record.name} {record.getMessage()}"
+        message = record.getMessage()
+        if not message.isprintable():  # a path may say anything: nobody begins a line of their own
+            message = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in message)
+        line = f"{text}.{int(record.msecs):03d}Z {record.levelname} {record.name} {message}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line + "\n" + self.formatStack(record.stack_info) if record.stack_info else line

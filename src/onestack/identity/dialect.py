@@ -10,7 +10,29 @@ from onestack.core.errors import BadRequest, Conflict, Fault, Forbidden, NotFoun
 _CLIENT_ERROR = f"{MALFORMED} The client is assumed to be in error."
 
 
+# Paths that lead nowhere are answered by what Keystone is built on, whatever the client would like.
+_PAGE = """<!doctype html>
+<html lang=en>
+<title>404 Not Found</title>
+<h1>Not Found</h1>
+<p>The requested URL was not found on the server. If you entered the URL manually please check your spelling and try again.</p>
+"""  # noqa: E501
+_HTML = "text/html; charset=utf-8"
+
+
 class IdentityDialect(Dialect):
+    options_type = _HTML
+
+    def nowhere(self, path: str) -> Fault:
+        if path.startswith("/v2.0/"):
+            return self.not_found(path)
+        return Fault(_PAGE, status=404, extra={"page": True})
+
+    def render_error(self, fault: Fault, request_id: str, version: Version, accept: str) -> tuple[bytes, str]:
+        if "page" in fault.extra:
+            return fault.message.encode(), _HTML
+        return super().render_error(fault, request_id, version, accept)
+
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         return {"x-openstack-request-id": request_id, "Vary": "X-Auth-Token"}
 

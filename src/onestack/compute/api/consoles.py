@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from onestack.compute import links, schema, servers
+from onestack.compute import schema, servers
 from onestack.compute.api.actions import Action
 from onestack.compute.console import tokens
 from onestack.compute.servers import Loaded
@@ -39,7 +39,6 @@ def show_token(req: Request, token: str) -> dict[str, Any]:
     if req.version < (2, 31):
         # It was for RDP consoles only, which no longer exist.
         raise BadRequest(MALFORMED)
-    links.refuse_unknown_query(req, frozenset(), since=(2, 99))
     with req.cloud.db.read() as session:
         found = tokens.redeem(session, req.cloud, token)
     if found is None:

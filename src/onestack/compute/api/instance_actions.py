@@ -16,12 +16,9 @@ from onestack.core.errors import BadRequest, NotFound
 from onestack.core.http import Request
 from onestack.core.operations import Operation, OperationEvent
 
-_QUERY = frozenset(("limit", "marker", "changes-since", "changes-before"))
-
 
 def index(req: Request, server_id: str) -> dict[str, Any]:
     paged = req.version >= (2, 58)
-    links.refuse_unknown_query(req, _QUERY, since=(2, 58))
     size = links.limit(req) if paged else 0
     query = sa.select(Operation).where(Operation.object_id == server_id, Operation.object_type == servers.OBJECT)
     query = query.order_by(Operation.created_at.desc(), Operation.id.desc())

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from onestack.compute import links, schema, servers
+from onestack.compute import schema, servers
 from onestack.compute.microversions import LEGACY
 from onestack.compute.models import Server
 from onestack.core.dialect import Version
@@ -24,7 +24,6 @@ _TAGGED = frozenset(("volume-extended", "power-update", "accelerator-request-bou
 
 def show_password(req: Request, server_id: str) -> dict[str, Any]:
     """The password that the guest posted, encrypted with its user's key. Guests of this cloud post none."""
-    links.refuse_unknown_query(req, frozenset(), since=(2, 102))
     with req.cloud.db.read() as session:
         servers.load(req, session, server_id)
     return {"password": ""}
