@@ -9,9 +9,9 @@ import pytest
 from onestack.identity.routes import ROUTES
 
 ODD = [
-    None, True, False, 0, -1, 1.5, 2**40, "", " ", "x", "default", "x" * 300, "ü☃", "' or 1=1 --", "../..", "%s%n",
-    "http://h/%(nothing)s", "http://h/%(project_id)d", "2026-13-45", [], [1], ["a", "a"], {}, {"id": 1}, {"all": "x"},
-    "admin", "public", ["a" * 256], "a,b", {"immutable": 3},
+    None, True, False, 0, -1, 1.5, 2**40, 2**70, "", " ", "x", "default", "x" * 300, "ü☃", "' or 1=1 --", "../..",
+    "%s%n", "http://h/%(nothing)s", "http://h/%(project_id)d", "2026-13-45", [], [1], ["a", "a"], {}, {"id": 1},
+    {"all": "x"}, "admin", "public", ["a" * 256], "a,b", {"immutable": 3},
 ]  # fmt: skip
 FIELDS = [
     "name", "description", "enabled", "domain_id", "parent_id", "tags", "options", "id", "links", "email", "password",
@@ -127,3 +127,22 @@ def test_a_password_that_is_too_long(keystone):
     assert keystone.client.post("/v3/users", as_=keystone.admin, json=body).status_code == 201
     assert keystone.login("a", "x" * 4096).status_code == 201
     assert keystone.login("a", "x" * 4095).status_code == 401
+
+
+def test_numbers_without_end_are_refused_by_their_schema(keystone):
+    answer = keystone.client.post("/v3/projects", as_=keystone.admin, json={"project": {"name": 2**70}})
+    assert answer.status_code == 400
+    assert answer.json["error"]["message"].endswith(f"{2**70} is not of type 'string'")
+
+
+def test_a_mark_before_json_is_skipped(keystone):
+    headers = {"Content-Type": "application/json"}
+    for content, status in ((b'\xef\xbb\xbf{"project": {"name": "marked"}}', 201), (b"\xef\xbb\xbf", 400)):
+        answer = keystone.client.request("POST", "/v3/projects", as_=keystone.admin, body=content, headers=headers)
+        assert answer.status_code == status, answer.text
+
+
+def test_of_two_values_the_first_counts(keystone):
+    keystone.make("project", name="first")
+    found = keystone.client.get("/v3/projects?name=first&name=second", as_=keystone.admin).json["projects"]
+    assert [project["name"] for project in found] == ["first"]

@@ -10,6 +10,7 @@ What they return: a dict, list or Struct (rendered as JSON with the route's stat
 from __future__ import annotations
 
 import asyncio
+import codecs
 import logging
 import random
 import time
@@ -119,11 +120,13 @@ class Request:
         return f"{self.falcon.scheme}://{self.falcon.netloc}"
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The last value of a query parameter."""
+        """The value of a query parameter that counts."""
         value = default
         for key, text in self.query:
             if key == name:
                 value = text
+                if self.service.dialect.first_counts:
+                    break
         return value
 
     def get_all(self, name: str) -> list[str]:
@@ -506,6 +509,8 @@ def _check_authorized(req: Request, route: Route) -> None:
 
 
 def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
+    if dialect.skips_mark:
+        raw = raw.removeprefix(codecs.BOM_UTF8)
     if not raw and schema is dict:
         raise dialect.without_body()
     if not raw and schema is Any and dialect.empty_is_null:

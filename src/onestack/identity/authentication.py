@@ -75,7 +75,7 @@ def _checked(auth: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
     auth_schema.check(auth)
     identity = auth["identity"]
     for name in identity["methods"]:
-        if not isinstance(identity.get(name), dict):
+        if identity.get(name) is None or not (isinstance(identity[name], dict) or name == "totp"):
             raise expecting(name, "identity")
     for name in identity["methods"]:
         if name not in METHODS:

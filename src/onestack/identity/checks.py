@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from onestack.core.errors import BadRequest
 from onestack.core.http import Request
-from onestack.identity.dialect import invalid, invalid_of_old
+from onestack.identity.dialect import MOST_SHOWN, invalid, invalid_of_old
 
 
 class Problem(NamedTuple):
@@ -221,15 +221,18 @@ def checked_as_of_old(value: Any, check: Check) -> None:
 
 
 def query(req: Request, fields: Mapping[str, Check], *, closed: bool = False) -> None:
-    """Checks the parameters of a list; of those given twice the first counts, as in Keystone."""
-    given: dict[str, str] = {}
-    for name, value in req.query:
-        given.setdefault(name, value)
+    """Checks the parameters of a list."""
+    given = first_values(req)
     for name, check in fields.items():
         if name in given:
             _raise(_inside(check, name, given[name]))
     if closed:
         only(given, fields)
+
+
+def first_values(req: Request) -> dict[str, str]:
+    """The query; of parameters given twice the first counts, as in Keystone."""
+    return dict(reversed(req.query))
 
 
 def whole_body(body: dict[str, Any], fields: Mapping[str, Check]) -> None:
@@ -273,7 +276,7 @@ def only(value: Mapping[str, Any], known: Iterable[str], path: str = "") -> None
 
 
 def _unexpected(names: list[str]) -> str:
-    shown = ", ".join(repr(name[:100]) for name in sorted(names)[:5])
+    shown = ", ".join(repr(name[:MOST_SHOWN]) for name in sorted(names)[:5])
     return f"Additional properties are not allowed ({shown} {'was' if len(names) == 1 else 'were'} unexpected)"
 
 

@@ -22,6 +22,9 @@ _HTML = "text/html; charset=utf-8"
 
 class IdentityDialect(Dialect):
     options_type = _HTML
+    big_numbers = True
+    skips_mark = True
+    first_counts = True
 
     def nowhere(self, path: str) -> Fault:
         if path.startswith("/v2.0/"):
@@ -61,7 +64,7 @@ class IdentityDialect(Dialect):
 
 _SECRETS = frozenset(("password", "original_password", "adminPass", "secret", "blob", "passcode"))
 _HIDDEN = "***"
-_MOST_SHOWN = 1000  # characters of a value
+MOST_SHOWN = 1000  # characters of a value
 
 
 def invalid(field: str, value: Any, problem: str, *, whole: bool = False) -> BadRequest:
@@ -94,7 +97,7 @@ def _masked(value: Any) -> Any:
 
 
 def _cut(shown: str) -> str:
-    return shown if len(shown) <= _MOST_SHOWN else shown[: _MOST_SHOWN - 3] + "..."
+    return shown if len(shown) <= MOST_SHOWN else shown[: MOST_SHOWN - 3] + "..."
 
 
 def check_length(column: str, value: str | None, most: int) -> None:

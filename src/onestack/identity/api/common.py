@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from onestack.core.errors import Fault
 from onestack.core.http import Request
 from onestack.core.words import truth
-from onestack.identity import listing
+from onestack.identity import checks, listing
 from onestack.identity.backends import BACKEND
 from onestack.identity.dialect import not_found
 from onestack.identity.listing import Filter, Selection
@@ -54,7 +54,7 @@ def _is_yes(word: str) -> bool:
 def parse_filters(req: Request, names: Iterable[str], flags: tuple[str, ...] = ("enabled",)) -> tuple[Filter, ...]:
     """From the query: `name=x`, and `name__contains=x`, `name__istartswith=x` and so on; others are ignored."""
     found = []
-    for key, value in req.query:
+    for key, value in checks.first_values(req).items():
         name, _, how = key.partition("__")
         if name not in names:
             continue
@@ -88,7 +88,7 @@ def page_limit(req: Request) -> int | None:
 def select(req: Request, rows: Iterable[Item], attributes: Mapping[str, str]) -> list[Item]:
     """The same of rows that aren't in a table: query parameter → attribute."""
     found = list(rows)
-    for key, value in req.query:
+    for key, value in checks.first_values(req).items():
         name, _, how = key.partition("__")
         attribute = attributes.get(name)
         compare = _TESTS.get("equals" if key == name else how.removeprefix("i"))

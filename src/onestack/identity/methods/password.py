@@ -13,7 +13,7 @@ from onestack.identity.methods.base import Proof
 def prove(proof: Proof, data: dict[str, Any]) -> str:
     given = data.get("user")
     if not isinstance(given, dict):
-        raise expecting("user", "password")
+        raise expecting("user", "None")  # Keystone's words
     user = find_user(proof.session, given)
     password = given.get("password")
     if password is None:
