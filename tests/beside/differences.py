@@ -10,7 +10,7 @@ from tests.beside.cloud import Answer, Cloud
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?")
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b")
-_AUDIT = re.compile(r"\b[\w-]{22}\b")
+_AUDIT = re.compile(r"(?<![\w-])(?=[\w-]*[A-Z])[\w-]{22}(?![\w-])")
 _REQUEST = re.compile(r"req-[0-9a-f-]{36}")
 _MARK = re.compile(r"\bbeside-(\w+-)?\d+\b")
 _ROOT = re.compile(r"https?://[\w.]+(?::\d+)?(?:/identity|/image|/compute|/placement|/network)?")
@@ -35,13 +35,13 @@ def plain(text: str, cloud: Cloud) -> str:
     return text
 
 
-def shape(value: Any, *, deep: bool = True) -> Any:
-    """A document as far as it should be the same: of lists of objects, which keep what others made, the first one's."""
+def shape(value: Any) -> Any:
+    """A document as far as it should be the same: of lists of objects, which have what others made, the keys alone."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in sorted(value.items())}
     if isinstance(value, list):
         if value and isinstance(value[0], dict):
-            return [shape(_kinds(value[0]))]
+            return [shape(_keys(value))]
         return [shape(item) for item in value[:_VALUES]]
     return value
 
@@ -54,11 +54,13 @@ def _plain(value: Any, cloud: Cloud) -> Any:
     return [_plain(item, cloud) for item in value] if isinstance(value, list) else value
 
 
-def _kinds(value: Any) -> Any:
-    """The keys of an object; what stands there may differ."""
-    if isinstance(value, dict):
-        return {key: _kinds(item) for key, item in value.items()}
-    return None
+def _keys(items: list[Any]) -> dict[str, Any]:
+    """The keys that the objects of a list have, one or another; what stands there may differ."""
+    found: dict[str, Any] = {}
+    for item in items:
+        for key, value in item.items() if isinstance(item, dict) else ():
+            found.setdefault(key, _keys([value]) if isinstance(value, dict) and value else None)
+    return found
 
 
 def seen(answer: Answer, cloud: Cloud) -> dict[str, Any]:

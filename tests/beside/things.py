@@ -46,7 +46,9 @@ class Thing:
     def step(self, cloud: Cloud, step: tuple[str, str, Any]) -> None:
         method, path, body = step
         headers = (("Content-Type", BINARY),) if isinstance(body, bytes) else ()
-        cloud.make(Sent(self.service, method, path, self.by, body, headers))
+        answer = cloud.send(Sent(self.service, method, path, self.by, body, headers))
+        if answer.status >= 300 and answer.status != 409:  # it is so already
+            raise SystemExit(f"{cloud.name}: {method} {path}: {answer.status} {answer.body!r}")
 
     def remove(self, cloud: Cloud) -> Answer | None:
         path = f"{self.path}/${self.name}" if self.gone is None else self.gone
@@ -216,12 +218,14 @@ IDENTITY = (
         "roles": [{"id": "$member_role"}]}}, "trust.id", "member"),
     Thing("limited_service_id", "/v3/services", {"service": {"type": "limited", "name": "#"}}, "service.id"),
     Thing("registered_limit_id", "/v3/registered_limits", {"registered_limits": [
-        {"service_id": "$limited_service_id", "resource_name": "disks", "default_limit": 5},
+        {"service_id": "$limited_service_id", "resource_name": "disks", "default_limit": 5}]},
+          "registered_limits.0.id"),
+    Thing("used_registered_limit_id", "/v3/registered_limits", {"registered_limits": [
         {"service_id": "$limited_service_id", "resource_name": "cores", "default_limit": 5}]},
           "registered_limits.0.id"),
     Thing("limit_id", "/v3/limits", {"limits": [
         {"service_id": "$limited_service_id", "resource_name": "cores", "resource_limit": 3, "project_id": "$alpha",
-         "description": "#"}]}, "limits.0.id", then=(("GET", "/v3/registered_limits/$registered_limit_id", None),)),
+         "description": "#"}]}, "limits.0.id"),
     Thing("config", "/v3/domains/$domain_id/config", {"config": {"ldap": {"url": "ldap://h", "user_tree_dn": "x"}}},
           "config.ldap.url", gone="", method="PUT"),
     Thing("endpoint_group_id", "/v3/OS-EP-FILTER/endpoint_groups", {"endpoint_group": {

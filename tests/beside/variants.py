@@ -107,7 +107,7 @@ def _odd_ids(sent: Sent, service: str, route: Route) -> Iterator[Sent]:
             if number == 0 and odd == IDS[0]:
                 for persona in ("other", "none", "unscoped"):
                     yield _with(sent, f"{what} as {persona}", path=before + odd + after, persona=persona)
-    for end in ("/", ".json", "/x", "%20", "?"):
+    for end in ("/", ".json", "/x", "?"):
         yield _with(sent, f"path ends with {end}", path=sent.path + end)
 
 

@@ -146,3 +146,31 @@ def test_of_two_values_the_first_counts(keystone):
     keystone.make("project", name="first")
     found = keystone.client.get("/v3/projects?name=first&name=second", as_=keystone.admin).json["projects"]
     assert [project["name"] for project in found] == ["first"]
+
+
+@pytest.mark.parametrize("as_", ["admin", "nobody", "none"])
+@pytest.mark.parametrize(("content", "kind", "words"), [
+    (b"{", "application/json", "Expecting to find valid JSON in request body."),
+    (b"[]", "application/json", "Expecting to find valid JSON in request body."),
+    (b"{}", "text/plain", "Expecting to find application/json in Content-Type header."),
+])  # fmt: skip
+@pytest.mark.parametrize("request_", [
+    "GET /v3/projects", "POST /v3/projects", "PUT /v3/projects", "GET /v3/nothing", "GET /v3", "HEAD /v3/users",
+])  # fmt: skip
+def test_what_is_no_json_is_refused_before_anything_else(keystone, as_, content, kind, words, request_):
+    method, path = request_.split()
+    token = {"admin": keystone.admin, "nobody": "x"}.get(as_)
+    answer = keystone.client.request(method, path, as_=token, body=content, headers={"Content-Type": kind})
+    assert answer.status_code == 400
+    assert method == "HEAD" or answer.json["error"]["message"].startswith(words)
+    answer = keystone.client.request(method, path, as_=token, body=b"{}", headers={"Content-Type": "application/json"})
+    assert answer.status_code != 400 or method == "POST"
+
+
+def test_descriptions_of_consumers_are_short(keystone):
+    path, long, words = "/v3/OS-OAUTH1/consumers", {"consumer": {"description": "x" * 65}}, "String length exceeded."
+    answer = keystone.client.post(path, as_=keystone.admin, json=long)
+    assert (answer.status_code, answer.json["error"]["message"][:23]) == (400, words)
+    made = keystone.client.post(path, as_=keystone.admin, json={"consumer": {"description": "x" * 64}})
+    answer = keystone.client.patch(f"{path}/{made.json['consumer']['id']}", as_=keystone.admin, json=long)
+    assert (answer.status_code, answer.json["error"]["message"][:23]) == (400, words)

@@ -43,6 +43,7 @@ class Dialect:
     big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     only_routes = False  # a path has the methods of the table alone: no HEAD where GET is, no OPTIONS in Allow
+    body_first = False  # whatever has a body, it must be a JSON object: before the path, the method and the token count
     skips_mark = False  # a byte order mark before JSON is skipped
     first_counts = False  # of a query parameter that is given more than once, the first value; else the last
     options_type = ""  # the content type of the empty answer to OPTIONS, where that is not Falcon's own

@@ -10,7 +10,6 @@ What they return: a dict, list or Struct (rendered as JSON with the route's stat
 from __future__ import annotations
 
 import asyncio
-import codecs
 import logging
 import random
 import time
@@ -24,6 +23,7 @@ import falcon.asgi
 import msgspec
 import sqlalchemy.exc
 
+from onestack.core import json_body
 from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import lost_race
@@ -36,7 +36,6 @@ from onestack.core.words import truth
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
 _INT64 = 1 << 63
 _SENT_PATH = "onestack.sent_path"  # in the scope: the path before a service rewrote it
 _SERVICE_ROLE = "service"  # what a service token must have
@@ -169,7 +168,7 @@ class Request:
 
     async def json(self, schema: Any) -> Any:
         """The body of a stream route, read and decoded under the same rules as any other route's."""
-        return _parse(self.service.dialect, schema, await _read(self.service, self.falcon))
+        return json_body.parse(self.service.dialect, schema, await _read(self.service, self.falcon))
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Call blocking code from a stream handler, in the handlers' pool."""
@@ -295,6 +294,7 @@ async def _not_allowed(
     dialect = service.dialect
     req = Request(service, request, request_id, pool)
     try:
+        await _early_body(service, req, alone=True)
         if dialect.token_first:
             await req.run(_authenticate, req)
         if dialect.versions_everywhere:
@@ -364,6 +364,7 @@ async def _serve(
     started = time.perf_counter()
     req = Request(service, request, _request_id(service), pool)
     try:
+        raw = await _early_body(service, req, alone=routes is None)
         route = req.route = await _route(service, routes, req)
         if route.stream:
             await req.run(_enter, req, route)
@@ -371,8 +372,7 @@ async def _serve(
             result = await route.handler(req, **params)
             _check_authorized(req, route)
         else:
-            raw = b""
-            if route.body is not None and req.method in METHODS_WITH_BODY:
+            if not raw and route.body is not None and req.method in METHODS_WITH_BODY:
                 raw = await _read(service, request)
             result = await asyncio.get_running_loop().run_in_executor(pool, _call, req, route, raw, params)
         response.set_headers(service.dialect.headers(req.id, req.version))
@@ -406,6 +406,17 @@ def _choose(service: Service, routes: list[Route] | None, req: Request) -> Route
         if route.serves(req.version):
             return route
     raise dialect.not_found(path)
+
+
+async def _early_body(service: Service, req: Request, *, alone: bool) -> bytes:
+    """What was sent, where that is looked at first of all; `alone`: nobody else will. Raises a Fault."""
+    request = req.falcon
+    if not service.dialect.body_first or not (request.content_length or request.get_header("Transfer-Encoding")):
+        return b""
+    raw = await _read(service, request)
+    if alone:
+        await req.run(json_body.parse, service.dialect, dict, raw)
+    return raw
 
 
 async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
@@ -484,10 +495,13 @@ def _call(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Res
 
 
 def _call_once(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -> Response:
+    dialect = req.service.dialect
+    if raw and dialect.body_first:
+        req.body = json_body.parse(dialect, dict, raw)
     _enter(req, route)
     _storable(req, params)
-    if route.body is not None and req.method in METHODS_WITH_BODY:
-        req.body = _parse(req.service.dialect, route.body, raw)
+    if route.body is not None and req.method in METHODS_WITH_BODY and (req.body is None or route.body is not dict):
+        req.body = json_body.parse(dialect, route.body, raw)
     result = route.handler(req, **params)
     _check_authorized(req, route)
     if isinstance(result, Response):
@@ -506,50 +520,6 @@ def _storable(req: Request, params: dict[str, Any]) -> None:
 def _check_authorized(req: Request, route: Route) -> None:
     if route.policy is not None and route.target != "caller" and not req._authorized:
         raise Forbidden("No policy rule was checked for this request, so it is denied.")
-
-
-def _parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
-    if dialect.skips_mark:
-        raw = raw.removeprefix(codecs.BOM_UTF8)
-    if not raw and schema is dict:
-        raise dialect.without_body()
-    if not raw and schema is Any and dialect.empty_is_null:
-        return None
-    try:
-        value = _decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise dialect.malformed() from None
-    _sane(dialect, value, "")
-    if schema is dict:
-        if not isinstance(value, dict):
-            raise dialect.not_object(value)
-        return value
-    if schema is Any:
-        return value
-    try:
-        return msgspec.convert(value, schema, strict=False)
-    except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$.")
-        raise dialect.invalid(where.rstrip("`"), message + ".") from None
-
-
-def _sane(dialect: Dialect, value: Any, path: str) -> None:
-    """Refuse what no column can hold: integers beyond 64 bits, NUL and lone surrogates in strings."""
-    if isinstance(value, str):
-        if "\x00" in value or (not value.isprintable() and any("\ud800" <= c <= "\udfff" for c in value)):
-            raise dialect.invalid(path, "The string contains characters that cannot be stored.")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _sane(dialect, key, path)
-            _sane(dialect, item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for item in value:
-            _sane(dialect, item, path)
-    elif isinstance(value, int):
-        if not dialect.big_numbers and not -_INT64 <= value < _INT64:
-            raise dialect.invalid(path, "The number is too large.", value)
-    elif isinstance(value, float) and not -1e300 < value < 1e300:
-        raise dialect.invalid(path, "The number is too large.", value)
 
 
 def _write(service: Service, response: falcon.asgi.Response, result: Any, route: Route) -> None:

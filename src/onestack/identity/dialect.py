@@ -22,6 +22,7 @@ _HTML = "text/html; charset=utf-8"
 
 class IdentityDialect(Dialect):
     options_type = _HTML
+    body_first = True
     big_numbers = True
     skips_mark = True
     first_counts = True

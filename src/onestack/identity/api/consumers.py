@@ -10,10 +10,12 @@ from onestack.core.errors import BadRequest
 from onestack.core.http import Request
 from onestack.identity import checks, oauth, tokens
 from onestack.identity.api.common import collection, link
+from onestack.identity.dialect import check_length
 from onestack.identity.engine import engine
 from onestack.identity.models_oauth import Consumer
 
 FIELDS: dict[str, checks.Check] = {"description": checks.DESCRIPTION}
+_LONGEST = 64  # characters of a description
 # What is ours to say, whatever a client sends along with its own attributes.
 _KNOWN = ("description", "secret", "encrypted_secret")
 
@@ -42,6 +44,7 @@ def create(req: Request) -> dict[str, Any]:
     value = req.body.get("consumer", {})
     checks.checked_as_of_old(value, checks.members(FIELDS))
     known, extra = checks.split(checks.normalized(value), _KNOWN)
+    check_length("description", known.get("description"), _LONGEST)
     secret = req.cloud.ids.hex()
     row = Consumer(
         id=req.cloud.ids.hex(), description=known.get("description"), extra=extra,
@@ -59,6 +62,7 @@ def update(req: Request, consumer_id: str) -> dict[str, Any]:
         raise BadRequest("{'secret': '***'} should not be valid under {'required': ['secret']}")
     checks.same_id(value, consumer_id)
     known, extra = checks.split(value, _KNOWN)
+    check_length("description", known.get("description"), _LONGEST)
     with req.cloud.db.write() as session:
         row = oauth.get_consumer(session, consumer_id)
         row.description = known.get("description", row.description)

@@ -58,9 +58,11 @@ def show(req: Request, endpoint_group_id: str) -> dict[str, Any]:
 
 def create(req: Request) -> dict[str, Any]:
     required = ("name", "filters")
+    if "endpoint_group" not in req.body:
+        raise BadRequest(_NO_FILTERS)
     value = checks.checked(req.body, "endpoint_group", FIELDS, required, closed=True, alone=True)
     if not value["filters"]:
-        raise BadRequest("filters field is required and cannot be empty")
+        raise BadRequest(_NO_FILTERS)
     _check_filters(value)
     row = EndpointGroup(
         id=req.cloud.ids.hex(), name=value["name"], description=value.get("description"), filters=value["filters"]
@@ -86,6 +88,9 @@ def delete(req: Request, endpoint_group_id: str) -> None:
     with req.cloud.db.write() as session:
         session.delete(get(session, EndpointGroup, endpoint_group_id, _NOUN))
         tokens.changed(session)
+
+
+_NO_FILTERS = "filters field is required and cannot be empty"
 
 
 def _check_filters(value: dict[str, Any]) -> None:

@@ -90,7 +90,10 @@ def endpoints(req: Request, policy_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         _get(session, policy_id)
         rows = endpoint_policy.endpoints_of(session, policy_id, catalog.endpoints(session, req.cloud.settings))
-    return collection(req, "endpoints", [render_endpoint(req, row) for row in rows])
+    found = [render_endpoint(req, row) for row in rows]
+    for endpoint in found:
+        del endpoint["region"]  # Keystone has the older name of region_id everywhere but here
+    return collection(req, "endpoints", found)
 
 
 def check(req: Request, policy_id: str, **where: str) -> None:
