@@ -43,6 +43,9 @@ class Dialect:
     big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them
     knows_methods = True  # 405 to a method that a path doesn't have; otherwise it is as if there were no such path
     only_routes = False  # a path has the methods of the table alone: no HEAD where GET is, no OPTIONS in Allow
+    slashes_count = False  # a slash at the end of a path, and an empty part of it, lead nowhere
+    silent_methods: frozenset[str] = frozenset()  # templates of paths where `knows_methods` doesn't hold
+    head_errors = ""  # the content type of the empty errors to HEAD, where they don't have that of their bodies
     options_type = ""  # the content type of the empty answer to OPTIONS, where that is not Falcon's own
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."
@@ -70,6 +73,10 @@ class Dialect:
         """The same where it also depends on the path: some have no microversions."""
         return self.version(headers)
 
+    def type_of_empty(self, path: str) -> str:
+        """The content type of an empty answer of a route."""
+        return self.empty_type
+
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         """Headers on every answer."""
         return {"x-openstack-request-id": request_id}
@@ -88,6 +95,13 @@ class Dialect:
 
     def check_media(self, media: str) -> None:
         """Raises a Fault when a body with this media type ("": it has none) isn't read here."""
+
+    def reads_unwanted(self, template: str, method: str | None) -> bool:
+        """Whether a body is looked at that the route doesn't take. None: the path doesn't have the method."""
+        return False
+
+    def check_unwanted(self, raw: bytes) -> None:
+        """Raises a Fault for such a body."""
 
     def malformed(self) -> Fault:
         return BadRequest(MALFORMED)
