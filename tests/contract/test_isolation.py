@@ -43,7 +43,7 @@ ABOUT_NOBODY = {
     ("network", "GET", "/v2.0/extensions"), ("network", "GET", "/v2.0/extensions/{alias}"),
     ("network", "GET", "/v2.0/quotas/tenant"), ("network", "GET", "/v2.0/quotas/project"),
     ("compute", "GET", f"/v2{DOCUMENT}"), ("compute", "GET", f"/v2.1{DOCUMENT}"),
-}  # fmt: skip
+} | {("image", method, "/v2") for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}  # fmt: skip
 # Without a rule of their own. Image's usage is the caller's own, as are v2.0's tenants and password on
 # port 5000. Neutron shows of each list, and of each object, what
 # the rules get_network and so on let the caller see; compute's image routes ask Glance's rules.

@@ -46,6 +46,9 @@ class Dialect:
     body_first = False  # whatever has a body, it must be a JSON object: before the path, the method and the token count
     skips_mark = False  # a byte order mark before JSON is skipped
     first_counts = False  # of a query parameter that is given more than once, the first value; else the last
+    slashes_count = False  # a slash at the end of a path, and an empty part of it, lead nowhere
+    silent_methods: frozenset[str] = frozenset()  # templates of paths where `knows_methods` doesn't hold
+    head_errors = ""  # the content type of the empty errors to HEAD, where they don't have that of their bodies
     options_type = ""  # the content type of the empty answer to OPTIONS, where that is not Falcon's own
     unauthenticated = "The request you have made requires authentication."
     internal = "An unexpected error prevented the server from fulfilling your request."
@@ -73,6 +76,10 @@ class Dialect:
         """The same where it also depends on the path: some have no microversions."""
         return self.version(headers)
 
+    def type_of_empty(self, path: str) -> str:
+        """The content type of an empty answer of a route."""
+        return self.empty_type
+
     def headers(self, request_id: str, version: Version) -> dict[str, str]:
         """Headers on every answer."""
         return {"x-openstack-request-id": request_id}
@@ -91,6 +98,13 @@ class Dialect:
 
     def check_media(self, media: str) -> None:
         """Raises a Fault when a body with this media type ("": it has none) isn't read here."""
+
+    def reads_unwanted(self, template: str, method: str | None) -> bool:
+        """Whether a body is looked at that the route doesn't take. None: the path doesn't have the method."""
+        return False
+
+    def check_unwanted(self, raw: bytes) -> None:
+        """Raises a Fault for such a body."""
 
     def malformed(self) -> Fault:
         return BadRequest(MALFORMED)

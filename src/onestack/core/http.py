@@ -232,7 +232,7 @@ class Service:
 
 def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
     app: Any = falcon.asgi.App()
-    app.req_options.strip_url_path_trailing_slash = True
+    app.req_options.strip_url_path_trailing_slash = not service.dialect.slashes_count
     table: dict[str, dict[str, list[Route]]] = {}
     for route in service.routes:
         table.setdefault(route.path, {}).setdefault(route.method, []).append(route)
@@ -253,10 +253,10 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
         await _serve(service, None, pool, request, response, {})
 
     async def failed(
-        request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, _params: dict[str, Any]
+        request: falcon.asgi.Request, response: falcon.asgi.Response, error: Exception, params: dict[str, Any]
     ) -> None:
         request_id, version = _request_id(service), (0, 0)
-        if isinstance(error, falcon.HTTPMethodNotAllowed) and not service.dialect.knows_methods:
+        if isinstance(error, falcon.HTTPMethodNotAllowed) and _as_if_nowhere(service, request, params):
             return await unknown(request, response)
         if isinstance(error, falcon.HTTPMethodNotAllowed):
             fault, version = await _not_allowed(service, pool, request, request_id, error)
@@ -282,6 +282,18 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
     return rewritten
 
 
+def _as_if_nowhere(service: Service, request: falcon.asgi.Request, params: dict[str, Any]) -> bool:
+    """Whether a method that a path doesn't have is told of as a path that leads nowhere."""
+    dialect = service.dialect
+    return (
+        not dialect.knows_methods or request.uri_template in dialect.silent_methods or _leads_nowhere(service, params)
+    )
+
+
+def _leads_nowhere(service: Service, params: dict[str, Any]) -> bool:
+    return service.dialect.slashes_count and "" in params.values()
+
+
 async def _not_allowed(
     service: Service,
     pool: ThreadPoolExecutor,
@@ -299,6 +311,8 @@ async def _not_allowed(
             await req.run(_authenticate, req)
         if dialect.versions_everywhere:
             req.version = dialect.version_at(request.path, request.headers)
+        if dialect.reads_unwanted(request.uri_template or "", None):
+            dialect.check_unwanted(await _read(service, request))
     except Fault as refused:
         return refused, req.version
     fault = dialect.not_allowed(request.method)
@@ -348,7 +362,8 @@ def _responder(
     """`fixed`: parameters that the path has as literals."""
 
     async def respond(request: falcon.asgi.Request, response: falcon.asgi.Response, **params: Any) -> None:
-        await _serve(service, routes, pool, request, response, {**(fixed or {}), **params})
+        found = None if _leads_nowhere(service, params) else routes
+        await _serve(service, found, pool, request, response, {**(fixed or {}), **params})
 
     return respond
 
@@ -372,7 +387,7 @@ async def _serve(
             result = await route.handler(req, **params)
             _check_authorized(req, route)
         else:
-            if not raw and route.body is not None and req.method in METHODS_WITH_BODY:
+            if not raw and (_takes_body(req, route) or service.dialect.reads_unwanted(route.path, req.method)):
                 raw = await _read(service, request)
             result = await asyncio.get_running_loop().run_in_executor(pool, _call, req, route, raw, params)
         response.set_headers(service.dialect.headers(req.id, req.version))
@@ -380,6 +395,10 @@ async def _serve(
     except Exception as error:
         _write_fault(service, request, response, _to_fault(service, error, req.id), req.id, req.version)
     _log(service, req, response, time.perf_counter() - started)
+
+
+def _takes_body(req: Request, route: Route) -> bool:
+    return route.body is not None and req.method in METHODS_WITH_BODY
 
 
 def _request_id(service: Service) -> str:
@@ -500,7 +519,10 @@ def _call_once(req: Request, route: Route, raw: bytes, params: dict[str, Any]) -
         req.body = json_body.parse(dialect, dict, raw)
     _enter(req, route)
     _storable(req, params)
-    if route.body is not None and req.method in METHODS_WITH_BODY and (req.body is None or route.body is not dict):
+    if not _takes_body(req, route):
+        if raw:
+            dialect.check_unwanted(raw)
+    elif req.body is None or route.body is not dict:
         req.body = json_body.parse(dialect, route.body, raw)
     result = route.handler(req, **params)
     _check_authorized(req, route)
@@ -533,8 +555,10 @@ def _write(service: Service, response: falcon.asgi.Response, result: Any, route:
         response.stream = result.stream
     elif result.body is not None:
         response.data = result.body if isinstance(result.body, bytes) else _encode(result.body)
-    elif not result.content_type and (service.dialect.empty_type or response.status not in _WITHOUT_TYPE):
-        response.content_type = service.dialect.empty_type  # Falcon would announce JSON
+    elif not result.content_type:
+        empty = service.dialect.type_of_empty(route.path)
+        if empty or response.status not in _WITHOUT_TYPE:
+            response.content_type = empty  # Falcon would announce JSON
 
 
 def _write_fault(
@@ -555,6 +579,8 @@ def _write_fault(
         response.set_headers(service.challenge(request, fault))
     response.stream = None
     response.data = body
+    if request.method == "HEAD" and service.dialect.head_errors:
+        response.content_type, response.data = service.dialect.head_errors, b""
 
 
 def _to_fault(service: Service, error: Exception, request_id: str) -> Fault:

@@ -15,7 +15,7 @@ from onestack.core.routes import Route
 from onestack.image import changes
 
 _PAGE = "<html>\n <head>\n  <title>{title}</title>\n </head>\n <body>\n  <h1>{title}</h1>\n  {body}\n </body>\n</html>"
-_HTML, _JSON, _PLAIN = "text/html", "application/json", "text/plain"
+HTML, JSON, PLAIN = "text/html", "application/json", "text/plain"
 _WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = rf'{_WORD}(?:=(?:{_WORD}|"(?:[^"\\]|\\.)*"))?'
 _RANGE = re.compile(
@@ -24,39 +24,45 @@ _RANGE = re.compile(
 )
 _COMMA = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')
 _NAMESPACE = "/v2/metadefs/namespaces"
-# What takes no body and doesn't mind one; everything else that takes none does.
+# What takes no body and wants JSON of one; what doesn't even look at it; everything else that takes none minds it.
+_LENIENT = frozenset((
+    ("GET", "/v2/images/{image_id}/locations"), ("GET", "/v2/info/usage"), ("GET", "/v2/tasks/{task_id}"),
+    ("DELETE", "/v2/tasks/{task_id}"), ("DELETE", _NAMESPACE + "/{namespace}/properties"),
+    ("DELETE", _NAMESPACE + "/{namespace}/objects"), ("DELETE", _NAMESPACE + "/{namespace}/tags"),
+))  # fmt: skip
 _INDIFFERENT = frozenset((
-    ("GET", "/v2/images"), ("GET", "/v2/images/{image_id}/locations"), ("GET", "/v2/info/usage"), ("GET", "/v2/tasks"),
-    ("GET", "/v2/tasks/{task_id}"), ("DELETE", "/v2/tasks/{task_id}"), ("GET", _NAMESPACE),
-    ("DELETE", _NAMESPACE + "/{namespace}/properties"), ("GET", _NAMESPACE + "/{namespace}/objects"),
-    ("DELETE", _NAMESPACE + "/{namespace}/objects"), ("GET", _NAMESPACE + "/{namespace}/tags"),
-    ("DELETE", _NAMESPACE + "/{namespace}/tags"),
+    ("GET", "/v2/images"), ("GET", "/v2/tasks"), ("GET", _NAMESPACE), ("GET", _NAMESPACE + "/{namespace}/objects"),
+    ("GET", _NAMESPACE + "/{namespace}/properties/{property_name}"), ("GET", _NAMESPACE + "/{namespace}/tags"),
 ))  # fmt: skip
 _BREAK, _TAG = re.compile("<br.*?>", re.I), re.compile("<.*?>")
 
 
-def preferred(accept: str) -> str:
-    """The media type of an error, by the Accept header (RFC 9110, 12.5.1). What can't be read is no wish at all."""
+def preferred(accept: str, offers: tuple[str, ...] = (HTML, JSON)) -> str:
+    """Which of the media types an Accept header likes best (RFC 9110, 12.5.1), plain text when it likes none. What
+    can't be read is no wish at all."""
     quality: dict[str, tuple[int, float]] = {}
     for part in _COMMA.split(accept):
         if not part.strip():
             continue
         match = _RANGE.fullmatch(part.strip(" \t"))
         if match is None:
-            return _HTML
+            return offers[0]
         wanted = f"{match['type']}/{match['subtype']}".lower()
-        for offer in (_HTML, _JSON) if not match["parameters"] else ():
+        for offer in offers if not match["parameters"] else ():
             ranges = (offer, f"{offer.partition('/')[0]}/*", "*/*")
             if wanted in ranges and -ranges.index(wanted) > quality.get(offer, (-3, 0.0))[0]:
                 quality[offer] = (-ranges.index(wanted), float(match["quality"] or 1))
-    best = max((_HTML, _JSON), key=lambda offer: quality.get(offer, (0, 0.0))[1])
-    return best if quality.get(best, (0, 0.0))[1] else _PLAIN
+    best = max(offers, key=lambda offer: quality.get(offer, (0, 0.0))[1])
+    return best if quality.get(best, (0, 0.0))[1] else PLAIN
 
 
 class ImageDialect(Dialect):
     token_first = True
     only_routes = True
     empty_is_null = True
+    slashes_count = True
+    silent_methods = frozenset(("/v2/images/{image_id}/tasks", "/v2/info/usage"))
+    head_errors = "text/html; charset=UTF-8"
     unauthenticated = (
         "This server could not verify that you are authorized to access the document you requested. Either you "
         "supplied the wrong credentials (e.g., bad password), or your browser does not understand how to supply the "
@@ -69,14 +75,17 @@ class ImageDialect(Dialect):
             return fault.message.encode(), "text/plain; charset=UTF-8"
         title = f"{fault.status} {reason(fault.status)}"
         kind = preferred(accept)
-        if kind == _JSON:
+        if kind == JSON:
             answer = {"message": _body(fault, str), "code": title, "title": reason(fault.status)}
-            return msgspec.json.encode(answer), _JSON
-        if kind == _HTML:
+            return msgspec.json.encode(answer), JSON
+        if kind == HTML:
             page = _PAGE.format(title=title, body=_body(fault, html.escape))
             return page.encode("ascii", "xmlcharrefreplace"), "text/html; charset=UTF-8"
         text = _BREAK.sub("\n", _body(fault, str).replace("\n", " ").replace("\r", ""))
         return f"{title}\n\n{_TAG.sub('', text)}".encode(), "text/plain; charset=UTF-8"
+
+    def type_of_empty(self, path: str) -> str:
+        return "text/html; charset=UTF-8" if path.startswith("/v2/") else ""
 
     def check(self, req: Any) -> None:
         """The kind of a body comes before what is in it, some requests may have none, and what is no text is none."""
@@ -84,7 +93,7 @@ class ImageDialect(Dialect):
             _decode(req.falcon.query_string)
         if req.method == "PATCH" and req.route.body is not None:
             changes.draft_of(req.header("Content-Type"))
-        elif _refuses_body(req.route) and (req.falcon.content_length or 0) > 0:
+        elif _refuses_body(req.route) and _has_body(req):
             raise BadRequest("A body is not expected with this request.")
 
     def fault_headers(self, fault: Fault, request_id: str, version: Version) -> dict[str, str]:
@@ -99,6 +108,18 @@ class ImageDialect(Dialect):
 
     def without_body(self) -> Fault:
         return BadRequest("Body expected in request.")
+
+    def reads_unwanted(self, template: str, method: str | None) -> bool:
+        return template.startswith("/v2/") if method is None else (method, template) in _LENIENT
+
+    def check_unwanted(self, raw: bytes) -> None:
+        """Glance reads it before it looks who should get it."""
+        try:
+            value = msgspec.json.decode(raw) if raw else {}
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            raise self.malformed() from None
+        if not isinstance(value, (dict, list)):
+            raise self.not_object(value)
 
     def not_object(self, value: Any) -> Fault:
         return BadRequest("Unexpected body type. Expected list/dict.")
@@ -119,7 +140,14 @@ def _decode(query: str) -> None:
 
 def _refuses_body(route: Route) -> bool:
     takes = route.body is not None or (route.stream and route.method != "GET")
-    return not takes and route.path.startswith("/v2/") and (route.method, route.path) not in _INDIFFERENT
+    known = (route.method, route.path)
+    return not takes and route.path.startswith("/v2/") and known not in _INDIFFERENT and known not in _LENIENT
+
+
+def _has_body(req: Any) -> bool:
+    """A body whose length isn't told counts, where the method can have one."""
+    chunked = req.header("Transfer-Encoding") is not None and req.method in ("POST", "PUT", "PATCH")
+    return chunked or (req.falcon.content_length or 0) > 0
 
 
 def _body(fault: Fault, escape: Any) -> str:

@@ -12,11 +12,12 @@ from onestack.image.routes_v1 import V1_ROUTES
 
 I = "/v2/images/{image_id}"  # noqa: E741
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")  # the choice of versions is the answer to anything
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")  # what has no method of its own answers all alike
 ROUTES = [
     *routes_stores.ROUTES,
     *(Route(method, "/", info.choices, public=True, status=300) for method in METHODS),
     *(Route(method, "/versions", info.versions, public=True) for method in METHODS),
+    *(Route(method, "/v2", info.root, status=302) for method in METHODS),
     Route("GET", "/v2/schemas/{name}", info.show_schema),
     Route("GET", "/v2/info/import", info.import_info),
     Route("GET", "/v2/info/usage", info.usage),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,9 +10,8 @@ from onestack.core.context import Context
 from onestack.core.http import Service
 from onestack.core.operations import Runner
 from onestack.core.policy import Policy, Target
-from onestack.image import cache, imports, location_import, plugins, protections, task_import
+from onestack.image import cache, front, imports, location_import, plugins, protections, task_import
 from onestack.image.api.data import GONE
-from onestack.image.api.info import MINORS
 from onestack.image.dialect import ImageDialect
 from onestack.image.objects import Collector
 from onestack.image.policies import POLICIES
@@ -34,13 +32,19 @@ class ImageService(Service):
     """Remembers when a client goes away in the middle of its upload: a chunked body has no length that would tell."""
 
     policy_type = ProjectPolicy
+    has_front = False
 
     def app(self, pool: ThreadPoolExecutor) -> Any:
         inner = super().app(pool)
 
         async def watched(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
-                _versioned(scope)
+                scope["headers"] = [tuple(pair) for pair in scope["headers"]]  # may be what can be read only once
+                answer = front.answer(scope) if self.has_front else None
+                if answer is not None:
+                    await answer.send(send)
+                    return
+                front.versioned(scope)
             if scope["type"] != "http" or scope["method"] not in ("PUT", "POST"):
                 await inner(scope, receive, send)
                 return
@@ -56,34 +60,10 @@ class ImageService(Service):
         return watched
 
 
-_MEDIA = b"application/vnd.openstack.images-"
+class ApiService(ImageService):
+    """With what Glance's pipeline has before the API, which the registry never had."""
 
-
-def _versioned(scope: Any) -> None:
-    """A client may name the version in its Accept header; then the path has none."""
-    scope["headers"] = [tuple(pair) for pair in scope["headers"]]  # ASGI lets them be what can be read only once
-    for name, value in scope["headers"]:
-        if name == b"accept" and value.startswith(_MEDIA) and scope["path"] != "/versions":
-            scope["path"] = f"/{value[len(_MEDIA) :].decode('latin-1')}{scope['path']}"
-            return
-
-
-_MINOR = re.compile(rf"^/v(1\.[01]|2\.(?:{'|'.join(map(str, MINORS))}))(?=/|$)")
-
-
-def _rewrite(path: str) -> str:
-    """A minor version in the path is as good as none. `/v2/images/` is the image with the empty id, not the list."""
-    path = _MINOR.sub(lambda match: f"/v{match[1][0]}", path)
-    return path + "/" if path in ("/v1/images/", "/v2/images/") else path
-
-
-def _negotiate(path: str) -> str:
-    """A path that begins with no version that we have leads to the choice of versions."""
-    path = _rewrite(path)
-    first = path.split("/", 2)[1:2]
-    if first == ["versions"]:
-        return "/versions"
-    return path if first in (["v1"], ["v2"]) else "/"
+    has_front = True
 
 
 def build(cloud: Cloud) -> dict[str, ImageService]:
@@ -95,9 +75,9 @@ def build(cloud: Cloud) -> dict[str, ImageService]:
     cloud.runners[("image_cache", "cache")] = Runner(cache.run, cache.failed)
     cloud.workers += [Sweeper(cloud), Collector(cloud)]
     registry = [route for route in ROUTES if route.path not in ("/", "/versions")] + REGISTRY_ROUTES
-    image = ImageService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=_negotiate)
+    image = ApiService(cloud, "image", ImageDialect(), ROUTES, POLICIES, rewrite=front.negotiate)
     protections.install(cloud, image.policy)
     return {
         "image": image,
-        "image-registry": ImageService(cloud, "image", ImageDialect(), registry, POLICIES, rewrite=_rewrite),
+        "image-registry": ImageService(cloud, "image", ImageDialect(), registry, POLICIES, rewrite=front.rewrite),
     }

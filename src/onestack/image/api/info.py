@@ -37,6 +37,11 @@ def versions(req: Request) -> dict[str, Any]:
     return _versions(req)
 
 
+def root(req: Request) -> Response:
+    """Glance's router, which has nothing there."""
+    return Response(b"", headers={"Location": f"{req.base_url}/v2/"}, content_type="text/plain; charset=utf8")
+
+
 def show_schema(req: Request, name: str) -> dict[str, Any]:
     known = schema.schemas(req.cloud.settings.image)
     if name not in known:
