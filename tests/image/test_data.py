@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import threading
 
 import msgspec
 import pytest
@@ -15,7 +16,8 @@ from onestack.image.models import Image
 from tests.conftest import PERSONAS
 from tests.image.conftest import BYTES
 
-DATA = bytes(range(256)) * 40000  # more than two blocks of the upload
+DATA = bytes(range(256)) * 40000  # more than four blocks of the upload
+BLOCK = 2 << 20
 
 
 def test_upload_and_download(images):
@@ -177,6 +179,65 @@ def test_a_full_disk_is_413_and_leaves_nothing(images, monkeypatch):
     assert images.show(image).json["status"] == "queued"
     assert images.files() == set()
     assert images.upload(image, b"now").status_code == 204
+
+
+@pytest.mark.parametrize("size", [1, 65536, 65537, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK, 11 * BLOCK + 3])
+def test_every_byte_of_every_block_counts(images, size):
+    data = hashlib.shake_128(b"seed").digest(size)
+    image = images.active(data)
+    assert image["os_hash_value"] == hashlib.sha512(data).hexdigest()
+    assert image["checksum"] == hashlib.md5(data).hexdigest()
+    assert images.client.get(f"/v2/images/{image['id']}/file").content == data
+
+
+class Disk:
+    """A file that takes so many bytes."""
+
+    def __init__(self, file, room):
+        self._file, self._room = file, room
+
+    def write(self, data):
+        if len(data) > self._room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._room -= len(data)
+        return self._file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+
+@pytest.mark.parametrize("room", [0, 3 * BLOCK, 20 * BLOCK])
+def test_a_disk_that_is_full_in_the_middle(images, monkeypatch, room):
+    """Whichever block doesn't fit, the client is told, and neither file nor thread is left."""
+    image = images.create()["id"]
+    begin = store.Staging.__init__
+
+    def small(self, cloud, image_id):
+        begin(self, cloud, image_id)
+        self._file = Disk(self._file, room)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Staging, "__init__", small)
+        assert images.upload(image, b"x" * (21 * BLOCK + 5)).status_code == 413
+    assert images.show(image).json["status"] == "queued"
+    assert images.files() == set()
+    assert not [
+        thread.name for thread in threading.enumerate() if thread.name.startswith(("image-data", "image-flush"))
+    ]
+    assert images.upload(image, b"now").status_code == 204
+
+
+def test_a_disk_that_fails_while_it_writes_back(images, cloud, monkeypatch):
+    """What was met between two flushes is met again at the end: the kernel tells it once."""
+
+    def fails(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "_FLUSHED", BLOCK)
+    monkeypatch.setattr(store.os, "fdatasync", fails)
+    image = images.create()["id"]
+    assert images.upload(image, b"x" * (2 * BLOCK)).status_code == 413
+    assert images.files() == set()
 
 
 def test_too_large_is_413(images, cloud):

@@ -6,8 +6,6 @@ there are processors: more would not be faster, and each holds its memory.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import threading
 
@@ -23,12 +21,6 @@ _turns = threading.BoundedSemaphore(os.cpu_count() or 1)
 _NOBODY = (
     "$argon2id$v=19$m=19456,t=2,p=1$" + "c29tZXNhbHRzb21lc2FsdA" + "$" + "cnK3ntTPQqsYZ1/5LXnCqJ1vDgL5sYiEAIUzMRFzW7A"
 )
-
-# The C library keeps large blocks that were freed, 19 MiB for each thread that ever compared a password. With a fixed
-# threshold (mallopt(M_MMAP_THRESHOLD), glibc only) they go back to the system at once.
-_M_MMAP_THRESHOLD = -3
-with contextlib.suppress(OSError, AttributeError):
-    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 4 << 20)
 
 
 def hash_password(password: str | bytes) -> str:

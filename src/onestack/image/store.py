@@ -15,8 +15,9 @@ import os
 import re
 import secrets
 import uuid
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,9 @@ from onestack.image import quotas
 from onestack.image.drivers.file import sync as _sync
 
 ALGORITHM = "sha512"
+AHEAD = 3  # pieces of data that may be unfinished when the next is taken
+_SMALL = 64 << 10  # bytes that are hashed and written sooner than threads are told
+_FLUSHED = 64 << 20  # bytes after which the disk is told to write
 _CHUNK = 4 << 20  # bytes that are hashed at once
 # Behind the id of an image, below staging/: what an import has there.
 OF_IMPORTS = ("staged", "staged.boot", "copy", *IMPORT_PLUGINS)
@@ -78,7 +82,11 @@ def import_paths(cloud: Cloud, image_id: str) -> list[Path]:
 
 class Staging:
     """A file that is being received, of at most as many bytes as its owner may still store. All of it blocks: call it
-    in a thread, one after the other."""
+    in a thread, one after the other.
+
+    Two hashes, the writing and the flushing each go at their own pace, in a thread each. `write` returns as soon as no
+    more than AHEAD pieces of data are unfinished: the last of them must stay as they are.
+    """
 
     def __init__(self, cloud: Cloud, image_id: str) -> None:
         self._left = quotas.left_for(cloud, image_id)
@@ -86,10 +94,14 @@ class Staging:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"{path(cloud, image_id).name}.{secrets.token_hex(8)}"
         self.size = 0
-        # Two hashes and the writing take about the same time each, so each has a thread.
-        self._hashing = ThreadPoolExecutor(2, thread_name_prefix="image-hash")
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._sha512 = hashlib.sha512()
+        work = (self._sha512.update, self._md5.update, self._store)
+        self._stages = [(ThreadPoolExecutor(1, thread_name_prefix="image-data"), one) for one in work]
+        self._unfinished: deque[list[Future[None]]] = deque()
+        self._flusher = ThreadPoolExecutor(1, thread_name_prefix="image-flush")
+        self._flushing: Future[None] | None = None
+        self._unflushed = 0  # bytes
         self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115 (closed by finish or discard)
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
@@ -99,27 +111,50 @@ class Staging:
             raise quotas.too_much(size, self._left)
 
     def write(self, data: bytes | memoryview) -> None:
-        """Nobody looks at `data` any more when it returns. Raises OSError when the disk is full, TooLarge."""
+        """Raises TooLarge; also OSError when the disk is full, perhaps for earlier data."""
         self.fits(self.size + len(data))
-        hashing = [self._hashing.submit(digest.update, data) for digest in (self._sha512, self._md5)]
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
-        finally:
-            wait(hashing)
         self.size += len(data)
+        if len(data) <= _SMALL and not self._unfinished:
+            for _, work in self._stages:
+                work(data)
+            return
+        self._unfinished.append([stage.submit(work, data) for stage, work in self._stages])
+        self._settle(AHEAD)
+
+    def _settle(self, most: int) -> None:
+        """Wait until no more than so many pieces are unfinished. Raises what they met."""
+        while len(self._unfinished) > most:
+            for one in self._unfinished.popleft():
+                one.result()
+
+    def _store(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self._unflushed += len(data)
+        if self._unflushed >= _FLUSHED and (self._flushing is None or self._flushing.done()):
+            # What goes to the disk now needn't be waited for at the end. An error is told once, and only to who asks.
+            self._flushed()
+            self._unflushed = 0
+            self._flushing = self._flusher.submit(os.fdatasync, self._file.fileno())
+
+    def _flushed(self) -> None:
+        if self._flushing is not None:
+            self._flushing.result()
 
     def finish(self) -> Digest:
         """Everything is on the disk; the file stays locked until `discard`."""
+        self._settle(0)
+        self._flushed()
         os.fsync(self._file.fileno())
         return Digest(self.size, self._md5.hexdigest(), self._sha512.hexdigest())
 
     def discard(self) -> None:
         """Remove the file where it wasn't renamed; close it."""
         self.path.unlink(missing_ok=True)
+        for stage in (*(stage for stage, _ in self._stages), self._flusher):
+            stage.shutdown(cancel_futures=True)
         self._file.close()
-        self._hashing.shutdown(wait=False)
 
 
 def move(source: Path, target: Path) -> None:

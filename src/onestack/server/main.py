@@ -23,6 +23,7 @@ import uvicorn
 from onestack import config
 from onestack.core import logs
 from onestack.core.cloud import Cloud
+from onestack.server import allocator
 from onestack.server.drain import Drain, stop_workers
 from onestack.server.sockets import AGENT, Listeners, others, own_agent_path
 
@@ -43,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"onestack server: {error}", file=sys.stderr)
         return 2
     logs.configure(settings)
+    allocator.tune()
     # Imported only now: it is most of the start-up time, and a wrong setting or a busy port should show at once.
     from onestack.server import bootstrap, build
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -22,7 +23,8 @@ from onestack.image.store import Staging
 from onestack.image.stores import stores
 
 GONE = "onestack.client_gone"  # in the ASGI scope: the client went away before its body had ended
-_BLOCK = 4 << 20  # bytes that are written and hashed at once; an upload has two such buffers
+_BLOCK = 2 << 20  # bytes that are written and hashed at once
+_BLOCKS = store.AHEAD + 2  # buffers of an upload: those that are unfinished, one on its way to them, one being filled
 _CHUNK = 1 << 20  # bytes that are read and sent at once
 _DRAIN = 64 << 20  # bytes of a refused body that are still read, so that the client gets to see the answer
 _RANGE = re.compile(r"^bytes=(\d{0,18})-(\d{0,18})$", re.ASCII)
@@ -97,14 +99,14 @@ def _check(req: Request, image_id: str, rule: str, wanted: str, size: int) -> st
 
 
 async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes]) -> None:
-    """The body into the staging file. While one block is written and hashed, the next is received."""
+    """The body into the staging file. While blocks are written and hashed, the next is received."""
     expected = req.falcon.content_length
     quotas.check_size(req.cloud, expected or 0)
     staging.fits(expected or 0)
     writing: asyncio.Future[Any] | None = None
     # Kept for the whole upload: new memory for each block would cost as much as a hash.
-    block, other = memoryview(bytearray(_BLOCK)), memoryview(bytearray(_BLOCK))
-    size = total = 0
+    blocks = itertools.cycle([memoryview(bytearray(_BLOCK)) for _ in range(_BLOCKS)])
+    block, size, total = next(blocks), 0, 0
     try:
         async for chunk in chunks:
             total += len(chunk)
@@ -118,7 +120,7 @@ async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes])
                     if writing is not None:
                         await writing
                     writing = asyncio.ensure_future(req.run(staging.write, block))
-                    block, other, size = other, block, 0
+                    block, size = next(blocks), 0
         if writing is not None:
             await writing
         writing = None
