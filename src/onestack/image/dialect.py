@@ -34,6 +34,8 @@ _INDIFFERENT = frozenset((
     ("GET", "/v2/images"), ("GET", "/v2/tasks"), ("GET", _NAMESPACE), ("GET", _NAMESPACE + "/{namespace}/objects"),
     ("GET", _NAMESPACE + "/{namespace}/properties/{property_name}"), ("GET", _NAMESPACE + "/{namespace}/tags"),
 ))  # fmt: skip
+# What looks at its query (and, but for two, doesn't look at a body).
+_WITH_QUERY = _INDIFFERENT | {("GET", "/v2/images/{image_id}/file"), ("GET", _NAMESPACE + "/{namespace}")}
 _BREAK, _TAG = re.compile("<br.*?>", re.I), re.compile("<.*?>")
 
 
@@ -89,7 +91,7 @@ class ImageDialect(Dialect):
 
     def check(self, req: Any) -> None:
         """The kind of a body comes before what is in it, some requests may have none, and what is no text is none."""
-        if "%" in req.falcon.query_string:
+        if "%" in req.falcon.query_string and _reads_query(req.route):
             _decode(req.falcon.query_string)
         if req.method == "PATCH" and req.route.body is not None:
             changes.draft_of(req.header("Content-Type"))
@@ -128,6 +130,10 @@ class ImageDialect(Dialect):
         return MethodNotAllowed(f"The method {method} is not allowed for this resource. ")
 
 
+def _reads_query(route: Route) -> bool:
+    return not route.path.startswith("/v2") or (route.method, route.path) in _WITH_QUERY
+
+
 def _decode(query: str) -> None:
     try:
         urllib.parse.unquote_to_bytes(query).decode()
@@ -154,5 +160,7 @@ def _body(fault: Fault, escape: Any) -> str:
     message = fault.message
     if fault.kind == "PolicyNotAuthorized":
         message = f"You are not authorized to complete {fault.extra['rule']} action."
+    if "bare" in fault.extra:
+        return str(escape(message))
     end = "" if fault.status in (405, 415) else "\n\n"
     return f"{escape(message)}<br /><br />\n{escape(fault.extra.get('detail', ''))}{end}"

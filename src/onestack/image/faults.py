@@ -17,5 +17,5 @@ def detailed(status: int, detail: str) -> Fault:
 
 def unsupported(media: str | None, detail: str, headers: dict[str, str] | None = None) -> UnsupportedMedia:
     """A body of a media type (None: it says none) that isn't read here."""
-    words = f"The request media type {media or '${CONTENT_TYPE}'} is not supported by this server.\n"
+    words = f"The request media type {'${CONTENT_TYPE}' if media is None else media} is not supported by this server.\n"
     return UnsupportedMedia(words, headers=headers, extra={"detail": detail})

@@ -15,6 +15,7 @@ from onestack.image.dialect import HTML, JSON, PLAIN, preferred
 
 _MEDIA = b"application/vnd.openstack.images-"
 _MINOR = re.compile(rf"^/v(1\.[01]|2\.(?:{'|'.join(map(str, MINORS))}))(?=/|$)")
+_VERSION = re.compile(r"v[0-9.]+")
 _SLASHES = re.compile("//+")
 _HEALTHY: dict[str, tuple[str, bytes]] = {
     PLAIN: ("text/plain; charset=UTF-8", b"OK"),
@@ -72,7 +73,8 @@ def versioned(scope: Any) -> None:
     path = _SLASHES.sub("/", scope["path"])
     for name, value in scope["headers"]:
         if name == b"accept" and value.startswith(_MEDIA) and not _begins(path, "versions"):
-            scope["path"] = f"/{value[len(_MEDIA) :].decode('latin-1')}{scope['path']}"
+            version = value[len(_MEDIA) :].decode("latin-1")
+            scope["path"] = f"/{version if _VERSION.fullmatch(version) else '-'}{scope['path']}"
             return
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -32,6 +33,19 @@ def visible(ctx: Context) -> sa.ColumnElement[bool]:
     if ctx.is_admin:
         return sa.true()
     return sa.or_(MetadefNamespace.visibility == "public", MetadefNamespace.owner == ctx.project_id)
+
+
+def storable(body: Mapping[str, Any], verb: str, what: str) -> None:
+    """Raises BadRequest for characters that Glance's tables don't hold, in names, texts and what is required."""
+    for name, value in body.items():
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, dict):
+                storable(item, verb, what)
+            elif item is not value and name != "required":
+                continue
+            elif isinstance(item, str) and any(ord(character) > 0xFFFF for character in item):
+                words = f"{name.title()} can't contain 4 byte unicode characters."
+                raise BadRequest(f"Couldn't {verb} metadata {what}: {words}")
 
 
 def find(

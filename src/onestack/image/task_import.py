@@ -31,7 +31,7 @@ def check_url(cloud: Cloud, url: Any) -> None:
         raise BadRequest("File based imports are not allowed. Please use a non-local source of image data.")
     if not url.startswith(("http://", "https://")):
         raise BadRequest(
-            "The given URI is not valid. Please specify a valid URI from the following list of supported URI ['http']"
+            "The given uri is not valid. Please specify a valid uri from the following list of supported uri ['http']"
         )
     if not web.worth_trying(cloud.settings.image.import_filter, url):
         raise BadRequest(f"URI for legacy import task does not pass filtering: {url}")

@@ -45,9 +45,10 @@ async def stage(req: Request, image_id: str) -> Response:
 
 
 async def _take(req: Request, image_id: str, rule: str, wanted: str, finish: data.Finish) -> Response:
-    media = (req.header("Content-Type") or "").split(";")[0].strip()
+    given = req.header("Content-Type")
+    media = None if given is None else given.split(";")[0].strip()
     if media != "application/octet-stream":
-        raise unsupported(media, f"Invalid content type {media or 'None'}")
+        raise unsupported(given, f"Invalid content type {media}")
     size = _told_size(req)
     image_id = await req.run(_check, req, image_id, rule, wanted, size)
     name = req.header("X-Image-Meta-Store") or stores(req.cloud).default.name

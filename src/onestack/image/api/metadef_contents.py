@@ -45,8 +45,14 @@ def create_object(req: Request, namespace: str) -> Response:
     _validate_object(req.body)
     with req.cloud.db.write() as session:
         parent = metadefs.find(req, session, namespace, ("add_metadef_object",), MISSING)
+        metadefs.storable(req.body, "create", "object")
         row = metadefs.add_object(session, parent, req.body, req.cloud.clock.now())
-        return Response(metadefs.render_object(row, parent.namespace), 201)
+        return Response(_with_empty(metadefs.render_object(row, parent.namespace), req.body), 201)
+
+
+def _with_empty(shown: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """Who sent something empty gets it back; later it isn't shown."""
+    return shown | {name: body[name] for name in ("required", "properties") if name in body and not body[name]}
 
 
 def _validate_object(body: dict[str, Any]) -> None:
@@ -61,12 +67,13 @@ def update_object(req: Request, namespace: str, object_name: str) -> dict[str, A
     with req.cloud.db.write() as session:
         parent = metadefs.find(req, session, namespace, ("modify_metadef_object",), MISSING)
         row = metadefs.find_in(session, MetadefObject, parent, object_name)
+        metadefs.storable(body, "update", "object")
         metadefs.unused(session, MetadefObject, parent, body["name"], row)
         row.name, row.description = body["name"], body.get("description")
         row.required = body.get("required") or []
         row.properties = metadefs.properties_of(body.get("properties") or {})
         row.updated_at = req.cloud.clock.now()
-        return metadefs.render_object(row, parent.namespace)
+        return _with_empty(metadefs.render_object(row, parent.namespace), body)
 
 
 def delete_object(req: Request, namespace: str, object_name: str) -> None:
@@ -111,6 +118,7 @@ def create_property(req: Request, namespace: str) -> Response:
     metadef_schemas.validate(body, metadef_schemas.PROPERTY)
     with req.cloud.db.write() as session:
         parent = metadefs.find(req, session, namespace, ("add_metadef_property",))
+        metadefs.storable(body, "create", "property")
         row = metadefs.add_property(session, parent, body["name"], body, req.cloud.clock.now())
         return Response(metadefs.render_property(row), 201)
 
@@ -121,6 +129,7 @@ def update_property(req: Request, namespace: str, property_name: str) -> dict[st
     with req.cloud.db.write() as session:
         parent = metadefs.find(req, session, namespace, ("modify_metadef_property",))
         row = metadefs.find_in(session, MetadefProperty, parent, property_name)
+        metadefs.storable(body, "update", "property")
         metadefs.unused(session, MetadefProperty, parent, body["name"], row)
         row.name, row.shape = body["name"], metadef_schemas.property_shape(body)
         row.updated_at = req.cloud.clock.now()
@@ -184,6 +193,7 @@ def update_tag(req: Request, namespace: str, tag_name: str) -> dict[str, Any]:
     with req.cloud.db.write() as session:
         parent = metadefs.find(req, session, namespace, ("modify_metadef_tag",))
         row = metadefs.find_in(session, MetadefTag, parent, tag_name)
+        metadefs.storable(req.body, "update", "tag")
         metadefs.unused(session, MetadefTag, parent, req.body["name"], row)
         row.name, row.updated_at = req.body["name"], req.cloud.clock.now()
         return metadefs.render_tag(row)

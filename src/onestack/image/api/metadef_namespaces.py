@@ -164,7 +164,7 @@ def create(req: Request) -> Response:
         if body.get(part):
             req.authorize(rule=rule)
     _named(body)
-    _storable(body, "create")
+    metadefs.storable(body, "create", "namespace")
     now = req.cloud.clock.now()
     with req.cloud.db.write() as session:
         if _exists(session, body["namespace"]):
@@ -189,14 +189,6 @@ def _named(body: dict[str, Any]) -> None:
                 raise BadRequest("Invalid input for field/attribute name. Value: 'None'. Mandatory field missing.")
 
 
-def _storable(body: dict[str, Any], verb: str) -> None:
-    """Raises BadRequest for characters that Glance's tables don't hold."""
-    for name, value in body.items():
-        if isinstance(value, str) and any(ord(character) > 0xFFFF for character in value):
-            words = f"{name.title()} can't contain 4 byte unicode characters."
-            raise BadRequest(f"Couldn't {verb} metadata namespace: {words}")
-
-
 def _exists(session: Session, name: str) -> bool:
     query = sa.select(MetadefNamespace.id).where(MetadefNamespace.namespace == name)
     return session.execute(query).first() is not None
@@ -207,7 +199,7 @@ def update(req: Request, namespace: str) -> dict[str, Any]:
     metadef_schemas.validate(body, metadef_schemas.NAMESPACE)
     with req.cloud.db.write() as session:
         row = metadefs.find(req, session, namespace, ("modify_metadef_namespace",))
-        _storable(body, "update")
+        metadefs.storable(body, "update", "namespace")
         if body["namespace"] != row.namespace and _exists(session, body["namespace"]):
             raise Conflict(
                 "Invalid update. It would result in a duplicate metadata definition namespace with the same name of "

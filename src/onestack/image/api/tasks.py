@@ -98,7 +98,7 @@ def create(req: Request) -> Response:
         task = task_import.begin(session, req.cloud, req.ctx, asked)
         session.flush()
         body = render_task(task)
-    return Response(body, 201, {"Location": f"/v2/tasks/{body['id']}"})
+    return Response(body, 201, {"Location": f"{req.base_url}/v2/tasks/{body['id']}"})
 
 
 def _authorize(req: Request, properties: Any) -> None:
@@ -120,7 +120,7 @@ def show(req: Request, task_id: str) -> dict[str, Any]:
     with req.cloud.db.read() as session:
         row = session.get(ImageTask, task_id)
     if row is None or not (req.ctx.is_admin or row.owner == req.ctx.project_id):
-        raise NotFound(f"No task found with ID {task_id}")
+        raise NotFound(f"Could not find task {task_id}")
     return render_task(row)
 
 
@@ -129,6 +129,7 @@ def delete(req: Request, task_id: str) -> None:
         "This operation is currently not permitted on Glance Tasks. They are auto deleted after reaching the time "
         "based on their expires_at property.",
         headers={"Allow": "GET"},
+        extra={"bare": True},
     )
 
 
