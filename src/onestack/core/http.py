@@ -13,8 +13,7 @@ import asyncio
 import logging
 import random
 import time
-import urllib.parse
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -28,160 +27,19 @@ from onestack.core.cloud import Cloud
 from onestack.core.context import Context
 from onestack.core.db import lost_race
 from onestack.core.dialect import Dialect, Version
-from onestack.core.errors import BadRequest, Fault, Forbidden, TooLarge, Unauthorized, Unavailable
-from onestack.core.policy import Policy, Target
+from onestack.core.errors import BadRequest, Fault, Forbidden, Unauthorized, Unavailable
+from onestack.core.policy import Policy
+from onestack.core.request import Request, Response
 from onestack.core.routes import Route
-from onestack.core.words import truth
 
 log = logging.getLogger(__name__)
 
 _encode = msgspec.json.Encoder().encode
-_INT64 = 1 << 63
 _SENT_PATH = "onestack.sent_path"  # in the scope: the path before a service rewrote it
 _SERVICE_ROLE = "service"  # what a service token must have
 _ATTEMPTS = 5  # of a handler that loses races against others in the database
 _WITHOUT_TYPE = frozenset((204, 304))  # for these Falcon announces none
 METHODS_WITH_BODY = frozenset(("POST", "PUT", "PATCH", "DELETE"))
-
-
-class Response:
-    """An answer that needs more than a body: another status, headers, raw bytes or a stream."""
-
-    __slots__ = ("body", "content_type", "headers", "status", "stream")
-
-    def __init__(
-        self,
-        body: Any = None,
-        status: int | None = None,
-        headers: dict[str, str] | None = None,
-        *,
-        content_type: str | None = None,
-        stream: AsyncIterator[bytes] | None = None,
-    ) -> None:
-        self.body = body  # JSON-able, or bytes that go as they are
-        self.status = status  # None: the route's
-        self.headers = headers or {}
-        self.content_type = content_type
-        self.stream = stream
-
-
-class Request:
-    """One request, as handlers see it."""
-
-    __slots__ = (
-        "_authorized", "_ctx", "_pool", "body", "cloud", "falcon", "id", "policy", "query", "route", "service",
-        "version",
-    )  # fmt: skip
-
-    def __init__(
-        self, service: Service, request: falcon.asgi.Request, request_id: str, pool: ThreadPoolExecutor
-    ) -> None:
-        self.service = service
-        self.cloud = service.cloud
-        self.policy = service.policy
-        self.falcon = request
-        self.id = request_id
-        self.query: list[tuple[str, str]] = urllib.parse.parse_qsl(request.query_string, keep_blank_values=True)
-        self.body: Any = None
-        self.version: Version = (0, 0)
-        self.route: Route
-        self._ctx: Context | None = None
-        self._authorized = False
-        self._pool = pool
-
-    @property
-    def ctx(self) -> Context:
-        """Who asks. Only public routes have nobody."""
-        if self._ctx is None:
-            raise Unauthorized(self.service.dialect.unauthenticated)
-        return self._ctx
-
-    @property
-    def ctx_or_none(self) -> Context | None:
-        return self._ctx
-
-    @property
-    def stream(self) -> Any:
-        """The body of a stream route: `await req.stream.read(n)`, or iterate over its chunks."""
-        return self.falcon.stream
-
-    @property
-    def method(self) -> str:
-        return str(self.falcon.method)
-
-    def header(self, name: str, default: str | None = None) -> str | None:
-        value = self.falcon.get_header(name)
-        return default if value is None else value
-
-    @property
-    def base_url(self) -> str:
-        """Scheme, host and port as the client spelled them, no trailing slash. Links are made from it."""
-        return f"{self.falcon.scheme}://{self.falcon.netloc}"
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The value of a query parameter that counts."""
-        value = default
-        for key, text in self.query:
-            if key == name:
-                value = text
-                if self.service.dialect.first_counts:
-                    break
-        return value
-
-    def get_all(self, name: str) -> list[str]:
-        return [text for key, text in self.query if key == name]
-
-    def get_int(self, name: str, default: int | None = None, *, minimum: int = 0) -> int | None:
-        """A whole number from the query. Raises BadRequest."""
-        text = self.get(name)
-        if text is None:
-            return default
-        try:
-            value = int(text)
-        except ValueError:
-            raise self.service.dialect.invalid(name, f"'{text}' is not an integer.", text) from None
-        if not minimum <= value < _INT64:
-            raise self.service.dialect.invalid(name, f"{text} must be at least {minimum}.", text)
-        return value
-
-    def get_bool(self, name: str, default: bool | None = None) -> bool | None:
-        """A truth value from the query, as OpenStack's services spell it. Raises BadRequest."""
-        text = self.get(name)
-        if text is None:
-            return default
-        value = truth(text)
-        if value is None:
-            raise self.service.dialect.invalid(name, f"'{text}' is not a boolean.", text)
-        return value
-
-    def allows(self, rule: str, target: Target | None = None) -> bool:
-        """Whether the caller may do `rule`; by default to something of their own."""
-        return self.policy.allows(rule, self.ctx, target if target is not None else self._own())
-
-    def authorize(self, target: Target | None = None, rule: str | None = None) -> None:
-        """Refuse (403) unless the route's rule, or the one named, allows the caller to touch `target`."""
-        name = rule or self.route.policy
-        if name is None:
-            raise Forbidden("No policy rule allows this.")
-        self.policy.authorize(name, self.ctx, target if target is not None else self._own())
-        self._authorized = True
-
-    async def json(self, schema: Any) -> Any:
-        """The body of a stream route, read and decoded under the same rules as any other route's."""
-        return json_body.parse(self.service.dialect, schema, await _read(self.service, self.falcon))
-
-    async def run(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call blocking code from a stream handler, in the handlers' pool."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
-
-    def _own(self) -> Target:
-        ctx = self.ctx
-        return {
-            "project_id": ctx.project_id,
-            "tenant_id": ctx.project_id,
-            "user_id": ctx.user_id,
-            "domain_id": ctx.domain_id,
-        }
 
 
 class Service:
@@ -312,7 +170,7 @@ async def _not_allowed(
         if dialect.versions_everywhere:
             req.version = dialect.version_at(request.path, request.headers)
         if dialect.reads_unwanted(request.uri_template or "", None):
-            dialect.check_unwanted(await _read(service, request))
+            dialect.check_unwanted(await json_body.read(service.dialect, request))
     except Fault as refused:
         return refused, req.version
     fault = dialect.not_allowed(request.method)
@@ -388,7 +246,7 @@ async def _serve(
             _check_authorized(req, route)
         else:
             if not raw and (_takes_body(req, route) or service.dialect.reads_unwanted(route.path, req.method)):
-                raw = await _read(service, request)
+                raw = await json_body.read(service.dialect, request)
             result = await asyncio.get_running_loop().run_in_executor(pool, _call, req, route, raw, params)
         response.set_headers(service.dialect.headers(req.id, req.version))
         _write(service, response, result, route)
@@ -432,27 +290,10 @@ async def _early_body(service: Service, req: Request, *, alone: bool) -> bytes:
     request = req.falcon
     if not service.dialect.body_first or not (request.content_length or request.get_header("Transfer-Encoding")):
         return b""
-    raw = await _read(service, request)
+    raw = await json_body.read(service.dialect, request)
     if alone:
         await req.run(json_body.parse, service.dialect, dict, raw)
     return raw
-
-
-async def _read(service: Service, request: falcon.asgi.Request) -> bytes:
-    limit = service.dialect.max_body
-    length = request.content_length
-    if length is not None and length > limit:
-        raise TooLarge("Request is too large.")
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream:
-        size += len(chunk)
-        if size > limit:
-            raise TooLarge("Request is too large.")
-        chunks.append(chunk)
-    if size:
-        service.dialect.check_media((request.content_type or "").split(";")[0].strip().lower())
-    return b"".join(chunks) or service.dialect.no_body
 
 
 def _enter(req: Request, route: Route) -> None:

@@ -5,12 +5,33 @@ from __future__ import annotations
 import codecs
 from typing import Any
 
+import falcon
+import falcon.asgi
 import msgspec
 
 from onestack.core.dialect import Dialect
+from onestack.core.errors import TooLarge
 
 _decode = msgspec.json.Decoder().decode
-_INT64 = 1 << 63
+INT64 = 1 << 63
+
+
+async def read(dialect: Dialect, request: falcon.asgi.Request) -> bytes:
+    """All of a body of at most as many bytes as the service reads, of a media type that it reads. Raises a Fault."""
+    limit = dialect.max_body
+    length = request.content_length
+    if length is not None and length > limit:
+        raise TooLarge("Request is too large.")
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream:
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge("Request is too large.")
+        chunks.append(chunk)
+    if size:
+        dialect.check_media((request.content_type or "").split(";")[0].strip().lower())
+    return b"".join(chunks) or dialect.no_body
 
 
 def parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
@@ -52,7 +73,7 @@ def _sane(dialect: Dialect, value: Any, path: str) -> None:
         for item in value:
             _sane(dialect, item, path)
     elif isinstance(value, int):
-        if not dialect.big_numbers and not -_INT64 <= value < _INT64:
+        if not dialect.big_numbers and not -INT64 <= value < INT64:
             raise dialect.invalid(path, "The number is too large.", value)
     elif isinstance(value, float) and not -1e300 < value < 1e300:
         raise dialect.invalid(path, "The number is too large.", value)
