@@ -54,6 +54,7 @@ def test_a_full_page_has_a_next_one(images):
     assert "next" not in images.client.get("/v2/images?limit=2").json
     assert "next" not in images.client.get("/v2/images?limit=0").json
     assert words(images, f"/v2/images?marker=x&marker={first}") == (400, "No image found with ID x")
+    assert words(images, "/v2/images?marker=") == (400, "No image found with ID ")
 
 
 def test_lists_of_tasks(images):
@@ -99,6 +100,8 @@ def test_lists_of_definitions(images):
         ("/n/objects?sort_dir=x", (400, "Invalid sort direction: x")),
         ("/n/objects?visibility=x", (400, "Invalid visibility value: x")),
         ("/n/tags?sort_dir=", (400, "Invalid sort direction: ")),
+        ("/n/tags?sort_key=x", (400, "Sort key supplied was not valid: x")),
+        ("/m/tags?sort_key=x", (404, "Namespace m not found")),
         ("?sort_dir=", (400, "Invalid sort direction: ")),
         ("?marker=", (404, "Metadata definition namespace not found for id=")),
         ("/n/properties/p?resource_type=B",

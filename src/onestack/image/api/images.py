@@ -112,7 +112,7 @@ def index(req: Request) -> dict[str, Any]:
     query = sa.select(*Image.__table__.columns).where(*conditions)
     with req.cloud.db.read() as session:
         marker = None
-        if listing.first(req.query, "marker"):
+        if listing.first(req.query, "marker") is not None:
             marker = _marker(req, session, order)
         rows = session.execute(paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit)).all()
         last = rows[-1].id if rows and len(rows) == limit else ""

@@ -152,10 +152,12 @@ def delete_property(req: Request, namespace: str, property_name: str) -> None:
 def tags(req: Request, namespace: str) -> dict[str, Any]:
     """A page of them; a marker is a name."""
     known = {name: getattr(MetadefTag, name) for name in ("created_at", "id", "updated_at", "name")}
-    sorts, limit = order(req, known), limit_of(req, None)
+    direction_of(req)
+    limit = limit_of(req, None)
     visibility_of(req, _VISIBILITIES)
     with req.cloud.db.read() as session:
         parent = metadefs.find(req, session, namespace, ("get_metadef_tags",))
+        sorts = order(req, known)
         marker, name = None, listing.first(req.query, "marker")
         if name:
             last = metadefs.find_in(session, MetadefTag, parent, name)
