@@ -150,6 +150,10 @@ def test_the_type_of_what_is_empty(images):
         images.client.post(f"/v2/images/{image}/actions/deactivate"), images.client.delete(f"/v2/images/{image}"),
     ):  # fmt: skip
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (204, b"", EMPTY)
+    members = f"/v2/images/{images.create(visibility='shared')['id']}/members"
+    images.client.post(members, json={"member": "p"})
+    gone = images.client.delete(f"{members}/p")
+    assert (gone.status_code, gone.headers.get("content-type")) == (204, None)
     refused = images.client.head(f"/v2/images/{image}", headers=JSON)
     assert (refused.status_code, refused.headers["content-type"], refused.content) == (405, EMPTY, b"")
 
