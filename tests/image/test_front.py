@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -149,6 +150,10 @@ def test_the_type_of_what_is_empty(images):
         images.client.post(f"/v2/images/{image}/actions/deactivate"), images.client.delete(f"/v2/images/{image}"),
     ):  # fmt: skip
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (204, b"", EMPTY)
+    members = f"/v2/images/{images.create(visibility='shared')['id']}/members"
+    images.client.post(members, json={"member": "p"})
+    gone = images.client.delete(f"{members}/p")
+    assert (gone.status_code, gone.headers.get("content-type")) == (204, None)
     refused = images.client.head(f"/v2/images/{image}", headers=JSON)
     assert (refused.status_code, refused.headers["content-type"], refused.content) == (405, EMPTY, b"")
 
@@ -207,15 +212,19 @@ def test_definitions_hold_no_letters_of_four_bytes(images):
     assert words("PUT", "/n/properties/p", shape | {"name": "p", "enum": [wide]})[0] == 200
 
 
-def test_what_is_empty_in_an_object_is_told_to_who_sent_it(images):
+def test_an_object_that_was_just_made_shows_what_was_sent(images):
     path = "/v2/metadefs/namespaces"
     images.client.post(path, as_="admin", json={"namespace": "n"})
-    body = {"name": "o", "required": [], "properties": {}}
-    made = images.client.post(f"{path}/n/objects", as_="admin", json=body).json
-    changed = images.client.put(f"{path}/n/objects/o", as_="admin", json=body).json
-    assert body.items() <= made.items()
-    assert body.items() <= changed.items()
-    assert not {"required", "properties"} & images.client.get(f"{path}/n/objects/o", as_="admin").json.keys()
+    empty: dict[str, Any] = {"required": [], "properties": {}}
+    for sent in ({}, empty):
+        made = images.client.post(f"{path}/n/objects", as_="admin", json={"name": f"o{len(sent)}"} | sent).json
+        changed = images.client.put(
+            f"{path}/n/objects/o{len(sent)}", as_="admin", json={"name": f"o{len(sent)}"} | sent
+        )
+        shown = images.client.get(f"{path}/n/objects/o{len(sent)}", as_="admin").json
+        for answer in (made, changed.json):
+            assert {name: answer[name] for name in empty if name in answer} == sent
+        assert empty.items() <= shown.items()
 
 
 def test_words_of_tasks(images):

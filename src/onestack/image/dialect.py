@@ -87,7 +87,8 @@ class ImageDialect(Dialect):
         return f"{title}\n\n{_TAG.sub('', text)}".encode(), "text/plain; charset=UTF-8"
 
     def type_of_empty(self, path: str) -> str:
-        return "text/html; charset=UTF-8" if path.startswith("/v2/") else ""
+        """A member that is deleted is the only one without."""
+        return "text/html; charset=UTF-8" if path.startswith("/v2/") and not path.endswith("/{member_id}") else ""
 
     def check(self, req: Any) -> None:
         """The kind of a body comes before what is in it, some requests may have none, and what is no text is none."""

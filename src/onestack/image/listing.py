@@ -20,13 +20,19 @@ SORT_KEYS = {
     for name in ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 }
 _IN = ("name", "id", "status", "container_format", "disk_format")
-_RANGES = ("size_min", "size_max", "min_ram_min", "min_ram_max", "min_disk_min", "min_disk_max")
+_RANGES = ("size", "virtual_size", "min_ram", "min_disk")
 _PLAIN = ("owner", "checksum", "os_hash_algo", "os_hash_value")
 _NUMBERS = ("size", "virtual_size", "min_disk", "min_ram")
 _HUGE = (1 << 63) - 1  # no image has more of anything
 _TRUTHS = ("protected", "os_hidden")
 _TAKEN = ("limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility", "deleted")
 Condition = sa.ColumnElement[bool]
+Query = list[tuple[str, str]]
+
+
+def first(query: Query, name: str, default: Any = None) -> Any:
+    """Of a parameter of pages that is given twice Glance takes the first value."""
+    return next((value for key, value in query if key == name), default)
 
 
 def visible(ctx: Context, visibility: str | None, member_status: str) -> Condition:
@@ -56,29 +62,25 @@ def visible(ctx: Context, visibility: str | None, member_status: str) -> Conditi
     return sa.and_(sa.true(), *terms)
 
 
-def filters(query: list[tuple[str, str]], may_read: Callable[[str], bool]) -> list[Condition]:
+def filters(query: Query, may_read: Callable[[str], bool]) -> list[Condition]:
     """A condition for each parameter that isn't about paging. Raises BadRequest.
 
     `may_read`: of the name of a custom property; what the caller may not read can't be found out by asking for it.
     """
     conditions: list[Condition] = [Image.status != "killed"]
-    hidden = False
-    for key, value in query:
-        if key in _TAKEN:
-            continue
-        hidden = hidden or key == "os_hidden"
-        conditions.append(_filter(key, value, may_read))
-    if not hidden:
-        conditions.append(Image.os_hidden.is_(False))
-    return conditions
+    truths = {"os_hidden": "false"} | {key: value for key, value in query if key in _TRUTHS}
+    others = [(key, value) for key, value in query if key not in (*_TAKEN, *_TRUTHS)]
+    return conditions + [_filter(key, value, may_read) for key, value in (*others, *truths.items())]
 
 
 def _filter(key: str, value: str, may_read: Callable[[str], bool]) -> Condition:
     if key == "tag":
         return Image.id.in_(sa.select(ImageTag.image_id).where(ImageTag.tag == value.strip()))
-    if key in _RANGES:
-        column = getattr(Image, key[:-4])
-        return column >= _number(value) if key.endswith("_min") else column <= _number(value)
+    if key.endswith(("_min", "_max")):
+        bound = _number(value)
+        if key[:-4] in _RANGES:
+            column = getattr(Image, key[:-4])
+            return column >= bound if key.endswith("_min") else column <= bound
     if key in ("created_at", "updated_at"):
         return _time(key, value)
     if key in _IN:
@@ -133,7 +135,9 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _moment(text: str) -> datetime.datetime | None:
-    """A time of ISO 8601 in UTC, None when it is none."""
+    """A time of ISO 8601 in UTC, None when it is none. A year or a month is its beginning."""
+    if _PERIOD.fullmatch(text):
+        text = f"{text}-01-01"[:10]
     try:
         moment = datetime.datetime.fromisoformat(text)
         return moment if moment.tzinfo is None else moment.astimezone(datetime.UTC).replace(tzinfo=None)
@@ -151,6 +155,7 @@ def _time(key: str, value: str) -> Condition:
     return _COMPARE[operator](getattr(Image, key), moment)
 
 
+_PERIOD = re.compile(r"\d{4}(-\d\d)?", re.ASCII)
 _PART = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)",?|([^,]+),?|,')
 
 
@@ -179,7 +184,7 @@ def limit_of(text: str | None) -> int:
     return min(limit, MAXIMUM_LIMIT)
 
 
-def sorts(query: list[tuple[str, str]]) -> list[paging.Sort]:
+def sorts(query: Query) -> list[paging.Sort]:
     """From `sort=name:asc,size` or sort_key and sort_dir; always ends with the id. Raises BadRequest."""
     keys = [value.strip() for key, value in query if key == "sort_key"]
     directions = [value.strip() for key, value in query if key == "sort_dir"]
@@ -187,11 +192,9 @@ def sorts(query: list[tuple[str, str]]) -> list[paging.Sort]:
     if texts:
         if keys or directions:
             raise BadRequest("Old and new sorting syntax cannot be combined")
-        pairs = [part.partition(":") for part in texts[-1].strip().split(",")]
+        pairs = [part.partition(":") for part in texts[0].strip().split(",")]
         keys = [key.strip() for key, _, _ in pairs]
         directions = [direction.strip() or "desc" for _, _, direction in pairs]
-    if len(directions) > 1 and len(directions) != len(keys):
-        raise BadRequest("Number of sort dirs does not match the number of sort keys")
     for key in keys:
         if key not in SORT_KEYS:
             available = ", ".join(SORT_KEYS)
@@ -199,6 +202,8 @@ def sorts(query: list[tuple[str, str]]) -> list[paging.Sort]:
     for direction in directions:
         if direction not in ("asc", "desc"):
             raise BadRequest(f"Invalid sort direction: {direction}")
+    if len(directions) > 1 and len(directions) != len(keys):
+        raise BadRequest("Number of sort dirs does not match the number of sort keys")
     keys = keys or ["created_at"]
     directions = directions or ["desc"]
     if len(directions) == 1:

@@ -156,7 +156,7 @@ def render_namespace(row: MetadefNamespace) -> dict[str, Any]:
 def render_object(row: MetadefObject, namespace: str) -> dict[str, Any]:
     here = f"{PATH}/{namespace}/objects/{row.name}"
     return _filled(
-        name=row.name, description=row.description, required=row.required or None, properties=row.properties or None,
+        name=row.name, description=row.description, required=row.required or [], properties=row.properties or {},
         self=here, schema="/v2/schemas/metadefs/object", **_times(row),
     )  # fmt: skip
 

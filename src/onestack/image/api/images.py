@@ -103,39 +103,33 @@ def _may_show(req: Request, visibility: str, what: dict[str, Any]) -> None:
 
 
 def index(req: Request) -> dict[str, Any]:
-    limit = listing.limit_of(_first(req, "limit"))
+    limit = listing.limit_of(listing.first(req.query, "limit"))
     order = listing.sorts(req.query)
     conditions = listing.filters(req.query, functools.partial(protections.may, req.cloud, req.ctx, "read"))
-    conditions.append(listing.visible(req.ctx, req.get("visibility"), _first(req, "member_status", "accepted")))
+    conditions.append(
+        listing.visible(req.ctx, req.get("visibility"), listing.first(req.query, "member_status", "accepted"))
+    )
     query = sa.select(*Image.__table__.columns).where(*conditions)
     with req.cloud.db.read() as session:
         marker = None
-        if req.get("marker"):
+        if listing.first(req.query, "marker") is not None:
             marker = _marker(req, session, order)
-        rows = session.execute(
-            paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit + 1)
-        ).all()  # fmt: skip
-        more, rows = len(rows) > limit, rows[:limit]
-        last = rows[-1].id if rows else ""
+        rows = session.execute(paging.paginate(query, listing.SORT_KEYS, order, marker=marker, limit=limit)).all()
+        last = rows[-1].id if rows and len(rows) == limit else ""
         if req.policy.file is not None:
             rows = access.listed(req, rows, views.properties(session, [row.id for row in rows]))
         images = locations.show(req, session, views.render_images(req.cloud, session, req.ctx, rows))
     kept = [(key, value) for key, value in dict(req.query).items() if key != "marker"]
     text = urllib.parse.urlencode(kept)
     body: dict[str, Any] = {"images": images, "first": f"/v2/images?{text}" if text else "/v2/images"}
-    if more and last:
+    if last:
         body["next"] = "/v2/images?" + urllib.parse.urlencode([*kept, ("marker", last)])
     body["schema"] = "/v2/schemas/images"
     return body
 
 
-def _first(req: Request, name: str, default: Any = None) -> Any:
-    """Of a parameter that is given twice Glance looks at the first value."""
-    return next(iter(req.get_all(name)), default)
-
-
 def _marker(req: Request, session: Session, order: list[paging.Sort]) -> dict[str, Any]:
-    marker = req.get("marker") or ""
+    marker = listing.first(req.query, "marker")
     try:
         image, _ = access.find(session, req.ctx, marker)
     except NotFound:

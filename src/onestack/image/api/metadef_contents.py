@@ -7,32 +7,34 @@ from typing import Any
 import sqlalchemy as sa
 
 from onestack.core import paging
-from onestack.core.errors import Conflict, NotFound
+from onestack.core.errors import BadRequest, Conflict, NotFound
 from onestack.core.http import Request, Response
 from onestack.core.words import truth
-from onestack.image import metadef_schemas, metadefs
-from onestack.image.api.metadef_namespaces import MISSING, limit_of, order, visibility_of
-from onestack.image.models_metadefs import MetadefAssociation, MetadefObject, MetadefProperty, MetadefTag
+from onestack.image import listing, metadef_schemas, metadefs
+from onestack.image.api.metadef_namespaces import MISSING, direction_of, limit_of, order, visibility_of
+from onestack.image.models_metadefs import (
+    MetadefAssociation,
+    MetadefObject,
+    MetadefProperty,
+    MetadefResourceType,
+    MetadefTag,
+)
 
-
-def _page(req: Request, kind: Any, namespace: str, rule: str, missing: str) -> tuple[str, list[Any]]:
-    """The namespace's name, and a page of what is in it; a marker is a name."""
-    known = {name: getattr(kind, name) for name in ("created_at", "id", "updated_at", "name")}
-    sorts, limit = order(req, known), limit_of(req, None)
-    visibility_of(req, ("public", "private", "shared"))
-    with req.cloud.db.read() as session:
-        parent = metadefs.find(req, session, namespace, (rule,), missing)
-        marker = None
-        if req.get("marker"):
-            row = metadefs.find_in(session, kind, parent, req.get("marker") or "")
-            marker = {key: getattr(row, key) for key, _ in sorts}
-        query = sa.select(kind).where(kind.namespace_id == parent.id)
-        return parent.namespace, list(session.scalars(paging.paginate(query, known, sorts, marker=marker, limit=limit)))
+_VISIBILITIES = ("public", "private", "shared")
 
 
 def objects(req: Request, namespace: str) -> dict[str, Any]:
-    name, rows = _page(req, MetadefObject, namespace, "get_metadef_objects", MISSING)
-    return {"objects": [metadefs.render_object(row, name) for row in rows], "schema": "v2/schemas/metadefs/objects"}
+    """All of them, in the order in which they were made: Glance looks only at the form of what pages would be."""
+    direction_of(req)
+    visibility_of(req, _VISIBILITIES)
+    text = listing.first(req.query, "limit")
+    if text is not None and listing.limit_of(text) == 0:
+        raise BadRequest("limit param must be positive")
+    with req.cloud.db.read() as session:
+        parent = metadefs.find(req, session, namespace, ("get_metadef_objects",), MISSING)
+        query = sa.select(MetadefObject).where(MetadefObject.namespace_id == parent.id).order_by(MetadefObject.id)
+        found = [metadefs.render_object(row, parent.namespace) for row in session.scalars(query)]
+    return {"objects": found, "schema": "v2/schemas/metadefs/objects"}
 
 
 def show_object(req: Request, namespace: str, object_name: str) -> dict[str, Any]:
@@ -47,12 +49,12 @@ def create_object(req: Request, namespace: str) -> Response:
         parent = metadefs.find(req, session, namespace, ("add_metadef_object",), MISSING)
         metadefs.storable(req.body, "create", "object")
         row = metadefs.add_object(session, parent, req.body, req.cloud.clock.now())
-        return Response(_with_empty(metadefs.render_object(row, parent.namespace), req.body), 201)
+        return Response(_as_sent(metadefs.render_object(row, parent.namespace), req.body), 201)
 
 
-def _with_empty(shown: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """Who sent something empty gets it back; later it isn't shown."""
-    return shown | {name: body[name] for name in ("required", "properties") if name in body and not body[name]}
+def _as_sent(shown: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """What wasn't sent is shown empty only later."""
+    return {name: value for name, value in shown.items() if value or name in body}
 
 
 def _validate_object(body: dict[str, Any]) -> None:
@@ -73,7 +75,7 @@ def update_object(req: Request, namespace: str, object_name: str) -> dict[str, A
         row.required = body.get("required") or []
         row.properties = metadefs.properties_of(body.get("properties") or {})
         row.updated_at = req.cloud.clock.now()
-        return _with_empty(metadefs.render_object(row, parent.namespace), body)
+        return _as_sent(metadefs.render_object(row, parent.namespace), body)
 
 
 def delete_object(req: Request, namespace: str, object_name: str) -> None:
@@ -97,6 +99,9 @@ def show_property(req: Request, namespace: str, property_name: str) -> dict[str,
     with req.cloud.db.read() as session:
         parent = metadefs.find(req, session, namespace, rules)
         if resource_type:
+            known = sa.select(MetadefResourceType.name).where(MetadefResourceType.name == resource_type)
+            if session.scalar(known) is None:
+                raise NotFound(f"The metadata definition resource-type with name={resource_type}, was not found.")
             association = session.get(MetadefAssociation, (parent.id, resource_type))
             if association is None:
                 raise NotFound(
@@ -145,8 +150,21 @@ def delete_property(req: Request, namespace: str, property_name: str) -> None:
 
 
 def tags(req: Request, namespace: str) -> dict[str, Any]:
-    _, rows = _page(req, MetadefTag, namespace, "get_metadef_tags", "Namespace {} not found")
-    return {"tags": [{"name": row.name} for row in rows]}
+    """A page of them; a marker is a name."""
+    known = {name: getattr(MetadefTag, name) for name in ("created_at", "id", "updated_at", "name")}
+    direction_of(req)
+    limit = limit_of(req, None)
+    visibility_of(req, _VISIBILITIES)
+    with req.cloud.db.read() as session:
+        parent = metadefs.find(req, session, namespace, ("get_metadef_tags",))
+        sorts = order(req, known)
+        marker, name = None, listing.first(req.query, "marker")
+        if name:
+            last = metadefs.find_in(session, MetadefTag, parent, name)
+            marker = {key: getattr(last, key) for key, _ in sorts}
+        query = sa.select(MetadefTag).where(MetadefTag.namespace_id == parent.id)
+        rows = session.scalars(paging.paginate(query, known, sorts, marker=marker, limit=limit))
+        return {"tags": [{"name": row.name} for row in rows]}
 
 
 def show_tag(req: Request, namespace: str, tag_name: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,18 +33,25 @@ _SORT_KEYS = {
 
 def order(req: Request, known: Any) -> list[paging.Sort]:
     """From sort_key and sort_dir, ending with the id. Raises BadRequest."""
-    key, direction = req.get("sort_key") or "created_at", req.get("sort_dir") or "desc"
-    if direction not in ("asc", "desc"):
-        raise BadRequest(f"Invalid sort direction: {direction}")
+    direction = direction_of(req)
+    key = listing.first(req.query, "sort_key", "created_at")
     if key not in known:
         raise BadRequest(f"Sort key supplied was not valid: {key}")
     keys = dict.fromkeys((key, "created_at", "id"))
     return [(name, direction) for name in keys]
 
 
+def direction_of(req: Request) -> str:
+    """Raises BadRequest."""
+    direction = str(listing.first(req.query, "sort_dir", "desc"))
+    if direction not in ("asc", "desc"):
+        raise BadRequest(f"Invalid sort direction: {direction}")
+    return direction
+
+
 def limit_of(req: Request, default: int | None) -> int | None:
     """Raises BadRequest."""
-    text = req.get("limit")
+    text = listing.first(req.query, "limit")
     if not text:
         return default
     try:
@@ -59,7 +67,7 @@ def visibility_of(req: Request, allowed: tuple[str, ...]) -> str | None:
     visibility = req.get("visibility")
     if visibility and visibility not in allowed:
         raise BadRequest(f"Invalid visibility value: {visibility}")
-    return visibility or None
+    return visibility
 
 
 def index(req: Request) -> dict[str, Any]:
@@ -68,7 +76,7 @@ def index(req: Request) -> dict[str, Any]:
     visibility = visibility_of(req, ("public", "private"))
     req.authorize(rule="list_metadef_resource_types")
     query = sa.select(MetadefNamespace).where(metadefs.visible(req.ctx))
-    if visibility:
+    if visibility is not None:
         query = query.where(MetadefNamespace.visibility == visibility)
     if req.get("resource_types") is not None:
         wanted = (req.get("resource_types") or "").split(",")
@@ -76,8 +84,9 @@ def index(req: Request) -> dict[str, Any]:
         query = query.where(MetadefNamespace.id.in_(these))
     with req.cloud.db.read() as session:
         marker = None
-        if req.get("marker"):
-            row = metadefs.find(req, session, req.get("marker") or "", (), MISSING)
+        name = listing.first(req.query, "marker")
+        if name is not None:
+            row = metadefs.find(req, session, name, (), "Metadata definition namespace not found for id={}")
             marker = {key: getattr(row, key) for key, _ in sorts}
         rows = session.scalars(paging.paginate(query, _SORT_KEYS, sorts, marker=marker, limit=limit)).all()
         rows = [
@@ -124,14 +133,14 @@ def show(req: Request, namespace: str) -> dict[str, Any]:
             ],
             "resource_type_associations": _associations(session, [row.id])[row.id],
             "properties": {item.name: item.shape for item in _all(session, MetadefProperty, row.id)},
-            "tags": [{"name": item.name} for item in _all(session, MetadefTag, row.id)],
+            "tags": [{"name": item.name} for item in reversed(_all(session, MetadefTag, row.id))],
         }  # fmt: skip
     body = metadefs.render_namespace(row) | {name: value for name, value in contents.items() if value}
     return _prefixed(body, req.get("resource_type"))
 
 
-def _all(session: Session, kind: Any, namespace_id: int) -> Any:
-    return session.scalars(sa.select(kind).where(kind.namespace_id == namespace_id).order_by(kind.id))
+def _all(session: Session, kind: Any, namespace_id: int) -> Sequence[Any]:
+    return session.scalars(sa.select(kind).where(kind.namespace_id == namespace_id).order_by(kind.id)).all()
 
 
 def _prefixed(body: dict[str, Any], resource_type: str | None) -> dict[str, Any]:

@@ -15,7 +15,13 @@ from onestack.core.http import Request, Response
 from onestack.image import access, listing, protections, schema, task_import
 from onestack.image.models import ImageTask
 
-_SORT_KEYS = {name: getattr(ImageTask, name) for name in ("created_at", "updated_at", "status", "type", "id")}
+_SORT_KEYS = {
+    name: getattr(ImageTask, name)
+    for name in (
+        "created_at", "updated_at", "status", "type", "id", "owner", "expires_at", "image_id", "request_id", "user_id",
+    )
+}  # fmt: skip
+_FILTERS = ("id", "type", "status", "owner", "image_id", "request_id", "user_id")
 
 
 def _stub(row: ImageTask) -> dict[str, Any]:
@@ -37,35 +43,19 @@ def render_task(row: ImageTask) -> dict[str, Any]:
 
 
 def index(req: Request) -> dict[str, Any]:
-    limit = listing.limit_of(req.get("limit"))
-    query = sa.select(ImageTask)
-    status, kind = req.get("status"), req.get("type")
-    if status and status not in schema.TASK_STATUSES:
-        raise BadRequest(f"Invalid status value: {status}")
-    if kind and kind not in schema.TASK_TYPES:
-        raise BadRequest(f"Invalid type value: {kind}")
-    if status:
-        query = query.where(ImageTask.status == status)
-    if kind:
-        query = query.where(ImageTask.type == kind)
-    if not req.ctx.is_admin:
-        query = query.where(ImageTask.owner == req.ctx.project_id)
-    key, direction = req.get("sort_key") or "created_at", req.get("sort_dir") or "desc"
-    if direction not in ("asc", "desc"):
-        raise BadRequest(f"Invalid sort direction: {direction}")
-    if key not in _SORT_KEYS:
-        raise BadRequest(f"Invalid sort key: {key}. It must be one of the following: {', '.join(_SORT_KEYS)}.")
-    order = [(key, direction)] if key == "id" else [(key, direction), ("id", direction)]
+    limit = listing.limit_of(listing.first(req.query, "limit"))
+    query = _filtered(req)
+    order = _order(req)
     with req.cloud.db.read() as session:
-        marker = req.get("marker")
+        marker = listing.first(req.query, "marker")
         after = None
         if marker is not None:
             last = session.get(ImageTask, _uuid(marker))
             if last is None:
-                raise BadRequest("Task with the given id was not found")
+                raise _unknown(marker)
             after = {name: getattr(last, name) for name, _ in order}
         rows = session.scalars(paging.paginate(query, _SORT_KEYS, order, marker=after, limit=limit)).all()
-    kept = [(name, value) for name, value in req.query if name != "marker"]
+    kept = [(name, value) for name, value in dict(req.query).items() if name != "marker"]
     text = urllib.parse.urlencode(kept)
     first = f"/v2/tasks?{text}" if text else "/v2/tasks"
     body: dict[str, Any] = {"tasks": [_stub(row) for row in rows], "first": first, "schema": "/v2/schemas/tasks"}
@@ -74,11 +64,41 @@ def index(req: Request) -> dict[str, Any]:
     return body
 
 
+def _filtered(req: Request) -> sa.Select[ImageTask]:
+    """What is asked for of the tasks that the caller may see. Only imports of POST /v2/tasks have a type to Glance."""
+    status, kind = req.get("status"), req.get("type")
+    if status and status not in schema.TASK_STATUSES:
+        raise BadRequest(f"Invalid status value: {status}")
+    if kind and kind != "import":
+        raise BadRequest(f"Invalid type value: {kind}")
+    query = sa.select(ImageTask)
+    if not req.ctx.is_admin:
+        query = query.where(ImageTask.owner == req.ctx.project_id)
+    for name, value in req.query:
+        if name in _FILTERS:
+            query = query.where(getattr(ImageTask, name) == value)
+    return query
+
+
+def _order(req: Request) -> list[paging.Sort]:
+    key = listing.first(req.query, "sort_key", "created_at")
+    direction = listing.first(req.query, "sort_dir", "desc")
+    if direction not in ("asc", "desc"):
+        raise BadRequest(f"Invalid sort direction: {direction}")
+    if key not in _SORT_KEYS:
+        raise BadRequest("Sort key supplied was not valid.")
+    return [(name, direction) for name in dict.fromkeys((key, "created_at", "id"))]
+
+
+def _unknown(marker: str) -> BadRequest:
+    return BadRequest(f"Task with the given id {marker} was not found")
+
+
 def _uuid(text: str) -> str:
     try:
         return str(uuid.UUID(text))
     except ValueError:
-        raise BadRequest("Invalid marker format" if text else "Task with the given id was not found") from None
+        raise (BadRequest("Invalid marker format") if text else _unknown(text)) from None
 
 
 def create(req: Request) -> Response:
