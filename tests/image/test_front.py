@@ -99,6 +99,13 @@ def test_a_slash_at_the_end_leads_nowhere(images):
     assert images.show(image).status_code == 200
 
 
+def test_a_slash_at_the_end_is_as_good_as_none_in_version_1(images):
+    images.active(name="a", visibility="private")
+    for path in ("/v1/", "/v1/images/detail/", "/v1.1/images/detail/"):
+        assert [image["name"] for image in images.client.get(path).json["images"]] == ["a"]
+    assert images.client.get("/v1/images/").status_code == 404
+
+
 def test_slashes_side_by_side_are_one(images):
     image = images.active(b"some data")["id"]
     assert images.client.get(f"//v2///images//{image}//file").content == b"some data"

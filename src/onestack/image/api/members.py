@@ -118,11 +118,12 @@ def _row(req: Request, session: Session, image_id: str, member_id: str) -> Image
 
 def delete(req: Request, image_id: str, member_id: str) -> None:
     with req.cloud.db.write() as session:
-        image = access.load_named(req, session, image_id)
+        image, shared = access.find_for_member(req, session, image_id, for_update=True)
         _shared(image, image_id, "delete")
-        row = session.get(ImageMember, (image.id, member_id))
+        row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
         if row is None:
             raise _unknown(image_id, member_id)
+        req.authorize(access.Target(image, req.ctx, shared))
         session.delete(row)
 
 
