@@ -41,8 +41,6 @@ def _field(body: Any, name: str, form: str) -> Any:
         raise BadRequest("Body expected in request.")
     if isinstance(body, list):
         raise BadRequest(f"Expected a {name} in the form: {form}")
-    if not isinstance(body, dict):
-        raise BadRequest("Unexpected body type. Expected list/dict.")
     if name not in body:
         raise BadRequest("Member to be added not specified" if name == "member" else "Status not specified")
     return body[name]
