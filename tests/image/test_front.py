@@ -99,6 +99,13 @@ def test_a_slash_at_the_end_leads_nowhere(images):
     assert images.show(image).status_code == 200
 
 
+def test_a_slash_at_the_end_is_as_good_as_none_in_version_1(images):
+    images.active(name="a", visibility="private")
+    for path in ("/v1/", "/v1/images/detail/", "/v1.1/images/detail/"):
+        assert [image["name"] for image in images.client.get(path).json["images"]] == ["a"]
+    assert images.client.get("/v1/images/").status_code == 404
+
+
 def test_slashes_side_by_side_are_one(images):
     image = images.active(b"some data")["id"]
     assert images.client.get(f"//v2///images//{image}//file").content == b"some data"
@@ -139,8 +146,26 @@ def test_bodies_that_nobody_asked_for_must_be_json(images):
             assert images.client.delete(f"{path}/n/{part}", as_="admin", body=body).status_code == 400
     assert images.client.get(f"{path}/n", as_="admin").json["tags"]
     assert images.client.delete(f"{path}/n/tags", as_="admin", body=b"[]").status_code == 204
+    assert images.client.delete(f"{path}/n/properties/p", as_="admin", body=b"null").status_code == 400
     assert images.client.get("/v2/info/usage", body=b"x").status_code == 400
     assert images.client.get(path, body=b"x").status_code == 200
+
+
+def test_null_is_no_empty_body(images):
+    image = images.create(visibility="shared")["id"]
+
+    def words(method, path, body, media="application/json", as_="member"):
+        headers = {"Content-Type": media} | JSON
+        answer = images.client.request(method, path, as_=as_, headers=headers, body=body)
+        assert answer.status_code == 400
+        return answer.json["message"].partition("<")[0]
+
+    patch = "application/openstack-images-v2.1-json-patch"
+    for body, expected in ((b"", "Body expected in request."), (b"null", "Unexpected body type. Expected list/dict.")):
+        assert words("POST", f"/v2/images/{image}/members", body) == expected
+        assert words("PATCH", f"/v2/images/{image}", body, patch) == expected
+        assert words("POST", "/v2/tasks", body, as_="admin") == expected
+    assert words("POST", "/v2/tasks", b"[1]", as_="admin") == "Task 'type' is required"
 
 
 def test_the_type_of_what_is_empty(images):

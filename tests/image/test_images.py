@@ -390,6 +390,17 @@ def test_unused_parameters_of_lists(images):
     assert images.names("?name=eq:a:b&protected=false&os_hidden=False") == ["a:b"]
 
 
+def test_who_may_not_delete_a_member_is_told_that_there_is_none(images):
+    path = f"/v2/images/{images.create(visibility='shared')['id']}/members"
+    images.client.post(path, json={"member": OTHER_PROJECT})
+    images.client.post(path, json={"member": "p"})
+    for as_, member, status in (
+        ("reader", "nobody", 404), ("reader", "p", 403), ("other", "p", 404), ("other", OTHER_PROJECT, 403),
+        ("member", "nobody", 404), ("member", "p", 204),
+    ):  # fmt: skip
+        assert images.client.delete(f"{path}/{member}", as_=as_).status_code == status, (as_, member)
+
+
 def test_members_words(images):
     image = images.create(visibility="private")
     path = f"/v2/images/{image['id']}/members"

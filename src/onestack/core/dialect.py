@@ -38,6 +38,7 @@ class Dialect:
     quiet = False  # requests are logged at debug: programs of ours that ask all the time
     empty_type = ""  # the content type of an empty answer; old clients of most services try to parse what is JSON
     empty_is_null = False  # an empty body is read as null where any JSON will do
+    no_scalars = False  # any JSON is an object or a list
     token_first = False  # without a valid token the answer is 401 whatever is asked: nothing else is looked at before
     versions_everywhere = False  # a path or a method that leads nowhere has a microversion as well
     big_numbers = False  # numbers beyond 64 bits get to the handlers, whose own checks refuse them

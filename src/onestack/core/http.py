@@ -13,7 +13,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,7 +30,7 @@ from onestack.core.dialect import Dialect, Version
 from onestack.core.errors import BadRequest, Fault, Forbidden, Unauthorized, Unavailable
 from onestack.core.policy import Policy
 from onestack.core.request import Request, Response
-from onestack.core.routes import Route
+from onestack.core.routes import Route, also_there
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _application(service: Service, pool: ThreadPoolExecutor) -> Any:
     for path, methods in table.items():
         resource = _Resource()
         if not service.dialect.knows_methods:
-            for method, routes, fixed in _also_there(table, path):
+            for method, routes, fixed in also_there(table, path):
                 setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool, fixed))
         for method, routes in methods.items():
             setattr(resource, f"on_{method.lower()}", _responder(service, routes, pool))
@@ -196,22 +196,6 @@ def _options(service: Service, methods: Iterable[str]) -> Any:
         response.data = b""
 
     return respond
-
-
-def _also_there(
-    table: Mapping[str, dict[str, list[Route]]], path: str
-) -> Iterator[tuple[str, list[Route], dict[str, str]]]:
-    """What a template has for a path that is also a literal: Falcon asks the literal alone, where a service that looks
-    for method and path together would find PUT /flavors/{flavor_id} for PUT /flavors/detail."""
-    parts = path.split("/")
-    for other, methods in table.items():
-        names = other.split("/")
-        if other == path or len(names) != len(parts):
-            continue
-        unlike = {name: part for name, part in zip(names, parts, strict=True) if name != part}
-        if all(name.startswith("{") and not part.startswith("{") for name, part in unlike.items()):
-            for method, routes in methods.items():
-                yield method, routes, {name[1:-1]: part for name, part in unlike.items()}
 
 
 def _responder(

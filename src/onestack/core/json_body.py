@@ -52,6 +52,8 @@ def parse(dialect: Dialect, schema: Any, raw: bytes) -> Any:
             raise dialect.not_object(value)
         return value
     if schema is Any:
+        if dialect.no_scalars and not isinstance(value, (dict, list)):
+            raise dialect.not_object(value)
         return value
     try:
         return msgspec.convert(value, schema, strict=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -38,3 +38,19 @@ class Route(msgspec.Struct, frozen=True):
 
     def serves(self, version: Version) -> bool:
         return (self.since is None or self.since <= version) and (self.until is None or version <= self.until)
+
+
+def also_there(
+    table: Mapping[str, dict[str, list[Route]]], path: str
+) -> Iterator[tuple[str, list[Route], dict[str, str]]]:
+    """What a template has for a path that is also a literal: Falcon asks the literal alone, where a service that looks
+    for method and path together would find PUT /flavors/{flavor_id} for PUT /flavors/detail."""
+    parts = path.split("/")
+    for other, methods in table.items():
+        names = other.split("/")
+        if other == path or len(names) != len(parts):
+            continue
+        unlike = {name: part for name, part in zip(names, parts, strict=True) if name != part}
+        if all(name.startswith("{") and not part.startswith("{") for name, part in unlike.items()):
+            for method, routes in methods.items():
+                yield method, routes, {name[1:-1]: part for name, part in unlike.items()}

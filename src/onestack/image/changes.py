@@ -30,8 +30,6 @@ def parse(content_type: str | None, body: Any, settings: config.Image) -> list[C
     draft = draft_of(content_type)
     if body is None:
         raise BadRequest("Body expected in request.")
-    if not isinstance(body, (list, dict)):
-        raise BadRequest("Unexpected body type. Expected list/dict.")
     if not isinstance(body, list):
         raise BadRequest("Request body must be a JSON array of operation objects.")
     return [_checked(_change(raw, draft), settings) for raw in body]

@@ -29,6 +29,7 @@ _LENIENT = frozenset((
     ("GET", "/v2/images/{image_id}/locations"), ("GET", "/v2/info/usage"), ("GET", "/v2/tasks/{task_id}"),
     ("DELETE", "/v2/tasks/{task_id}"), ("DELETE", _NAMESPACE + "/{namespace}/properties"),
     ("DELETE", _NAMESPACE + "/{namespace}/objects"), ("DELETE", _NAMESPACE + "/{namespace}/tags"),
+    ("DELETE", _NAMESPACE + "/{namespace}/properties/{property_name}"),
 ))  # fmt: skip
 _INDIFFERENT = frozenset((
     ("GET", "/v2/images"), ("GET", "/v2/tasks"), ("GET", _NAMESPACE), ("GET", _NAMESPACE + "/{namespace}/objects"),
@@ -61,7 +62,7 @@ def preferred(accept: str, offers: tuple[str, ...] = (HTML, JSON)) -> str:
 class ImageDialect(Dialect):
     token_first = True
     only_routes = True
-    empty_is_null = True
+    empty_is_null = no_scalars = True
     slashes_count = True
     silent_methods = frozenset(("/v2/images/{image_id}/tasks", "/v2/info/usage"))
     head_errors = "text/html; charset=UTF-8"

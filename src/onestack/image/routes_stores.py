@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from onestack.core.routes import Route
 from onestack.image.api import cache, locations, stores, tasks
 
@@ -17,7 +19,7 @@ ROUTES = [
     Route("GET", I + "/locations", locations.index, "fetch_image_location", target="object"),
     Route("POST", I + "/locations", locations.add, "add_image_location", dict, 202, target="object"),
     Route("GET", "/v2/tasks", tasks.index, "tasks_api_access"),
-    Route("POST", "/v2/tasks", tasks.create, "tasks_api_access", dict, 201),
+    Route("POST", "/v2/tasks", tasks.create, "tasks_api_access", Any, 201),
     Route("GET", "/v2/tasks/{task_id}", tasks.show, "tasks_api_access"),
     Route("DELETE", "/v2/tasks/{task_id}", tasks.delete, "tasks_api_access"),
     Route("GET", "/v2/cache", cache.index, "cache_list"),

@@ -41,8 +41,6 @@ def _field(body: Any, name: str, form: str) -> Any:
         raise BadRequest("Body expected in request.")
     if isinstance(body, list):
         raise BadRequest(f"Expected a {name} in the form: {form}")
-    if not isinstance(body, dict):
-        raise BadRequest("Unexpected body type. Expected list/dict.")
     if name not in body:
         raise BadRequest("Member to be added not specified" if name == "member" else "Status not specified")
     return body[name]
@@ -118,11 +116,12 @@ def _row(req: Request, session: Session, image_id: str, member_id: str) -> Image
 
 def delete(req: Request, image_id: str, member_id: str) -> None:
     with req.cloud.db.write() as session:
-        image = access.load_named(req, session, image_id)
+        image, shared = access.find_for_member(req, session, image_id, for_update=True)
         _shared(image, image_id, "delete")
-        row = session.get(ImageMember, (image.id, member_id))
+        row = session.scalars(_visible(req, image).where(ImageMember.member_id == member_id)).one_or_none()
         if row is None:
             raise _unknown(image_id, member_id)
+        req.authorize(access.Target(image, req.ctx, shared))
         session.delete(row)
 
 

@@ -102,8 +102,10 @@ def _uuid(text: str) -> str:
 
 
 def create(req: Request) -> Response:
+    if req.body is None:
+        raise BadRequest("Body expected in request.")
     for name in ("type", "input"):
-        if name not in req.body:
+        if isinstance(req.body, list) or name not in req.body:
             raise BadRequest(f"Task '{name}' is required")
     schema.check(req.body, schema.TASK | {"additionalProperties": False})
     kind, asked = req.body["type"], req.body["input"]
