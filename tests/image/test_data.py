@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import hashlib
+import os
 import threading
 
 import msgspec
@@ -138,13 +140,14 @@ def test_a_truncated_upload_leaves_nothing(images, monkeypatch):
     assert images.files() == set()
 
 
-def test_a_client_that_goes_away_leaves_nothing(images):
+@pytest.mark.parametrize("size", [10, 9 * BLOCK + 10])
+def test_a_client_that_goes_away_leaves_nothing(images, size):
     """A chunked body: only the disconnect tells."""
     image = images.create()["id"]
     sent = []
 
     async def run():
-        events = iter([{"type": "http.request", "body": b"x" * 10, "more_body": True}, {"type": "http.disconnect"}])
+        events = iter([{"type": "http.request", "body": b"x" * size, "more_body": True}, {"type": "http.disconnect"}])
 
         async def receive():
             return next(events, {"type": "http.disconnect"})
@@ -162,7 +165,7 @@ def test_a_client_that_goes_away_leaves_nothing(images):
 
     asyncio.run(run())
     assert images.show(image).json["status"] == "queued"
-    assert images.files() == set()
+    assert (images.files(), threads()) == (set(), [])
 
 
 def test_a_full_disk_is_413_and_leaves_nothing(images, monkeypatch):
@@ -191,14 +194,17 @@ def test_every_byte_of_every_block_counts(images, size):
 
 
 class Disk:
-    """A file that takes so many bytes."""
+    """A file that takes so many bytes, at most so many at once; past the page cache whole sectors, or nothing."""
 
-    def __init__(self, file, room):
-        self._file, self._room = file, room
+    def __init__(self, file, room, piece=1 << 40, *, direct=True):
+        self._file, self._room, self._piece, self._direct = file, room, piece, direct
 
     def write(self, data):
+        data = data[: self._piece]
         if len(data) > self._room:
             raise OSError(errno.ENOSPC, "No space left on device")
+        if fcntl.fcntl(self._file, fcntl.F_GETFL) & os.O_DIRECT and (not self._direct or len(data) % 512):
+            raise OSError(errno.EINVAL, "Invalid argument")
         self._room -= len(data)
         return self._file.write(data)
 
@@ -206,25 +212,52 @@ class Disk:
         return getattr(self._file, name)
 
 
+def on_disk(monkeypatch, *args, **more):
+    """What is received from now on goes to such a disk."""
+    begin = store.Staging.__init__
+
+    def other(self, cloud, image_id):
+        begin(self, cloud, image_id)
+        self._file = Disk(self._file, *args, **more)
+
+    monkeypatch.setattr(store.Staging, "__init__", other)
+
+
+def threads():
+    return [one.name for one in threading.enumerate() if one.name.startswith(("image-data", "image-flush"))]
+
+
 @pytest.mark.parametrize("room", [0, 3 * BLOCK, 20 * BLOCK])
 def test_a_disk_that_is_full_in_the_middle(images, monkeypatch, room):
     """Whichever block doesn't fit, the client is told, and neither file nor thread is left."""
     image = images.create()["id"]
-    begin = store.Staging.__init__
-
-    def small(self, cloud, image_id):
-        begin(self, cloud, image_id)
-        self._file = Disk(self._file, room)
-
     with monkeypatch.context() as patch:
-        patch.setattr(store.Staging, "__init__", small)
+        on_disk(patch, room)
         assert images.upload(image, b"x" * (21 * BLOCK + 5)).status_code == 413
     assert images.show(image).json["status"] == "queued"
-    assert images.files() == set()
-    assert not [
-        thread.name for thread in threading.enumerate() if thread.name.startswith(("image-data", "image-flush"))
-    ]
+    assert (images.files(), threads()) == (set(), [])
     assert images.upload(image, b"now").status_code == 204
+
+
+@pytest.mark.parametrize(("piece", "direct"), [(1 << 40, False), (70_000, True), (65_536, True), (70_000, False)])
+def test_a_disk_that_takes_only_pieces_or_nothing_past_the_page_cache(images, monkeypatch, piece, direct):
+    data = hashlib.shake_128(b"seed").digest(7 * BLOCK + 5)
+    on_disk(monkeypatch, 1 << 40, piece, direct=direct)
+    image = images.active(data)
+    assert images.client.get(f"/v2/images/{image['id']}/file").content == data
+
+
+def test_a_file_system_without_a_way_past_the_page_cache(images, monkeypatch):
+    def refuses(file, command, *flags):
+        if flags and flags[0] & os.O_DIRECT:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return control(file, command, *flags)
+
+    control = fcntl.fcntl
+    monkeypatch.setattr(store.fcntl, "fcntl", refuses)
+    data = hashlib.shake_128(b"seed").digest(3 * BLOCK)
+    image = images.active(data)
+    assert images.client.get(f"/v2/images/{image['id']}/file").content == data
 
 
 def test_a_disk_that_fails_while_it_writes_back(images, cloud, monkeypatch):
@@ -233,6 +266,7 @@ def test_a_disk_that_fails_while_it_writes_back(images, cloud, monkeypatch):
     def fails(_descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
+    on_disk(monkeypatch, 1 << 40, direct=False)
     monkeypatch.setattr(store, "_FLUSHED", BLOCK)
     monkeypatch.setattr(store.os, "fdatasync", fails)
     image = images.create()["id"]

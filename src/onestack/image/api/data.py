@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import mmap
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -105,8 +106,9 @@ async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes])
     quotas.check_size(req.cloud, expected or 0)
     staging.fits(expected or 0)
     writing: asyncio.Future[Any] | None = None
-    # Kept for the whole upload: new memory for each block would cost as much as a hash.
-    blocks = itertools.cycle([memoryview(bytearray(_BLOCK)) for _ in range(_BLOCKS)])
+    # Kept for the whole upload: new memory for each block would cost as much as a hash. Aligned to pages, as disks want
+    # what goes past the page cache; shared, so that a program that is started meanwhile copies none of it.
+    blocks = itertools.cycle([memoryview(mmap.mmap(-1, _BLOCK)) for _ in range(_BLOCKS)])
     block, size, total = next(blocks), 0, 0
     try:
         async for chunk in chunks:
