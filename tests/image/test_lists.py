@@ -104,6 +104,7 @@ def test_lists_of_definitions(images):
         ("/m/tags?sort_key=x", (404, "Namespace m not found")),
         ("?sort_dir=", (400, "Invalid sort direction: ")),
         ("?marker=", (404, "Metadata definition namespace not found for id=")),
+        ("?marker=m", (404, "Metadata definition namespace=m was not found.")),
         ("/n/properties/p?resource_type=B",
          (404, "The metadata definition resource-type with name=B, was not found.")),
         ("/n/properties/p?resource_type=A", (404, "Property p does not start with the expected resource type "

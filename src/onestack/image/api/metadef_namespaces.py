@@ -22,6 +22,7 @@ from onestack.image.models_metadefs import (
 )
 
 MISSING = "Metadata definition namespace={} was not found."
+_NAMELESS = "Metadata definition namespace not found for id={}"
 _SORT_KEYS = {
     name: getattr(MetadefNamespace, name)
     for name in (
@@ -86,7 +87,7 @@ def index(req: Request) -> dict[str, Any]:
         marker = None
         name = listing.first(req.query, "marker")
         if name is not None:
-            row = metadefs.find(req, session, name, (), "Metadata definition namespace not found for id={}")
+            row = metadefs.find(req, session, name, (), MISSING if name else _NAMELESS)
             marker = {key: getattr(row, key) for key, _ in sorts}
         rows = session.scalars(paging.paginate(query, _SORT_KEYS, sorts, marker=marker, limit=limit)).all()
         rows = [
