@@ -19,7 +19,7 @@ from tests.conftest import PERSONAS
 from tests.image.conftest import BYTES
 
 DATA = bytes(range(256)) * 40000  # more than four blocks of the upload
-BLOCK = 2 << 20
+BLOCK = store.BLOCK
 
 
 def test_upload_and_download(images):
@@ -258,6 +258,23 @@ def test_a_file_system_without_a_way_past_the_page_cache(images, monkeypatch):
     data = hashlib.shake_128(b"seed").digest(3 * BLOCK)
     image = images.active(data)
     assert images.client.get(f"/v2/images/{image['id']}/file").content == data
+
+
+def test_the_file_is_closed_when_nobody_writes_it_any_more(images, cloud):
+    alive = []
+
+    class Closing(Disk):
+        def close(self):
+            alive.extend(threads())
+            self._file.close()
+
+    staging = store.Staging(cloud, images.create()["id"])
+    staging._file = Closing(staging._file, 1 << 40)
+    for _ in range(store.AHEAD):
+        staging.write(b"x" * BLOCK)
+    assert threads()
+    staging.discard()
+    assert (alive, images.files()) == ([], set())
 
 
 def test_a_disk_that_fails_while_it_writes_back(images, cloud, monkeypatch):

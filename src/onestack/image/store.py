@@ -29,10 +29,10 @@ from onestack.image import quotas
 from onestack.image.drivers.file import sync as _sync
 
 ALGORITHM = "sha512"
+BLOCK = 2 << 20  # bytes; pieces of this size go to the disk past the page cache, up to the first smaller one
 AHEAD = 3  # pieces of data that may be unfinished when the next is taken
 _SMALL = 64 << 10  # bytes that are hashed and written sooner than threads are told
 _FLUSHED = 64 << 20  # bytes after which the disk is told to write
-_LARGE = 1 << 20  # bytes that go to the disk past the page cache, as long as there are only pieces of this size
 _CHUNK = 4 << 20  # bytes that are hashed at once
 # Behind the id of an image, below staging/: what an import has there.
 OF_IMPORTS = ("staged", "staged.boot", "copy", *IMPORT_PLUGINS)
@@ -131,7 +131,7 @@ class Staging:
                 one.result()
 
     def _store(self, data: bytes | memoryview) -> None:
-        if self._direct and len(data) < _LARGE:
+        if self._direct and len(data) < BLOCK:
             self._direct = self._past_cache(False)
         view = memoryview(data)
         while view:

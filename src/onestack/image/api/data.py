@@ -24,7 +24,6 @@ from onestack.image.store import Staging
 from onestack.image.stores import stores
 
 GONE = "onestack.client_gone"  # in the ASGI scope: the client went away before its body had ended
-_BLOCK = 2 << 20  # bytes that are written and hashed at once
 _BLOCKS = store.AHEAD + 2  # buffers of an upload: those that are unfinished, one on its way to them, one being filled
 _CHUNK = 1 << 20  # bytes that are read and sent at once
 _DRAIN = 64 << 20  # bytes of a refused body that are still read, so that the client gets to see the answer
@@ -108,7 +107,7 @@ async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes])
     writing: asyncio.Future[Any] | None = None
     # Kept for the whole upload: new memory for each block would cost as much as a hash. Aligned to pages, as disks want
     # what goes past the page cache; shared, so that a program that is started meanwhile copies none of it.
-    blocks = itertools.cycle([memoryview(mmap.mmap(-1, _BLOCK)) for _ in range(_BLOCKS)])
+    blocks = itertools.cycle([memoryview(mmap.mmap(-1, store.BLOCK)) for _ in range(_BLOCKS)])
     block, size, total = next(blocks), 0, 0
     try:
         async for chunk in chunks:
@@ -116,10 +115,10 @@ async def _receive(req: Request, staging: Staging, chunks: AsyncIterator[bytes])
             quotas.check_size(req.cloud, total)
             rest = memoryview(chunk)
             while rest:
-                fits = rest[: _BLOCK - size]
+                fits = rest[: store.BLOCK - size]
                 block[size : size + len(fits)] = fits
                 size, rest = size + len(fits), rest[len(fits) :]
-                if size == _BLOCK:
+                if size == store.BLOCK:
                     if writing is not None:
                         await writing
                     writing = asyncio.ensure_future(req.run(staging.write, block))
