@@ -178,6 +178,14 @@ def test_that_there_is_none_is_a_secret(keystone, method, path):
     assert keystone.client.request(method, f"/v3/{path}", as_=keystone.demo, **body).status_code == 403
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize("kind", ["projects", "domains"])
+def test_who_may_not_give_inherited_roles_learns_of_no_place(keystone, world, kind, method):
+    path = f"/v3/OS-INHERIT/{kind}/none/users/{world['user']}/roles/{world['reader']}/inherited_to_projects"
+    assert keystone.client.request(method, path, as_=keystone.demo).status_code == 403
+    assert keystone.client.request(method, path, as_=keystone.admin).status_code == 404
+
+
 def test_who_may_act_in_one_domain_names_it(keystone, world):
     give(keystone, world, "domains/{domain}/users/{user}", keystone.find("roles", "manager"))
     manager = keystone.token("u", "pw", {"domain": {"id": world["domain"]}}, world["domain"])

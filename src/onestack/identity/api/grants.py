@@ -114,11 +114,19 @@ class Grants:
             actor = BACKEND.user(session, actor_id) if self.actor_type == "user" else BACKEND.group(session, actor_id)
         else:
             actor = get_user(session, actor_id) if self.actor_type == "user" else get_group(session, actor_id)
-        if self.target_type == "project":
-            place = get_project(session, target_id)
-        elif self.target_type == "domain" and place is None:
-            place = get_domain(session, target_id)
+        missing: NotFound | None = None
+        try:
+            if self.target_type == "project":
+                place = get_project(session, target_id)
+            elif self.target_type == "domain" and place is None:
+                place = get_domain(session, target_id)
+        except NotFound as fault:
+            if not self.inherited:
+                raise
+            missing = fault  # for the ears of who may know
         req.authorize(target(**{"role": role, self.actor_type: actor, self.target_type: place}))
+        if missing is not None:
+            raise missing
         return role, place
 
     def _conditions(self, actor_id: str, target_id: str) -> list[Any]:
