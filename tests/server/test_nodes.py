@@ -123,7 +123,7 @@ def test_an_import_goes_to_the_node_that_has_the_data(nodes):
     there.api.post("image", f"/images/{image}/import", DIRECT)
     until(lambda: there.status(image) == "active", 30, "it is imported")
     assert there.bytes("GET", f"/images/{image}/file") == DATA
-    assert (here.files("staging"), there.files("staging")) == ([], [])
+    until(lambda: here.files("staging") + there.files("staging") == [], 30, "the staged data is gone")
 
 
 def test_an_import_waits_for_a_node_that_was_killed(nodes):
@@ -138,7 +138,7 @@ def test_an_import_waits_for_a_node_that_was_killed(nodes):
     here.start()
     until(lambda: there.status(image) == "active", 30, "it is imported")
     assert there.bytes("GET", f"/images/{image}/file") == DATA
-    assert here.files("staging") == []
+    until(lambda: here.files("staging") == [], 30, "the staged data is gone")
 
 
 def test_a_delete_reaches_what_another_node_has(nodes):
