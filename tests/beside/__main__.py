@@ -2,8 +2,8 @@
 
     python -m tests.beside identity --ours OPENRC --theirs OPENRC [--only TEXT] [--out FILE]
 
-Both files are admins' openrc files, of clouds that nobody else uses. What is made in either is removed at the end. FILE gets a line of JSON for
-each request whose answers differ. `--only` takes the routes whose method and path contain TEXT.
+Both files are admins' openrc files, of clouds that nobody else uses. What is made in either is removed at the end. FILE
+gets a line of JSON for each request whose answers differ. `--only` takes the routes whose method and path contain TEXT.
 """
 
 from __future__ import annotations
