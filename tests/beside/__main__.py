@@ -71,13 +71,12 @@ def compare(world: World, service: str, routes: list[Any], found: list[dict[str,
 
 def report(found: list[dict[str, Any]], count: int) -> None:
     """The kinds of differences, most frequent first."""
-    kinds = collections.Counter((line["differs"], str(line["ours"])[:150], str(line["theirs"])[:150]) for line in found)
-    for (key, ours, theirs), number in kinds.most_common(60):
-        first = next(
-            line for line in found
-            if (line["differs"], str(line["ours"])[:150], str(line["theirs"])[:150]) == (key, ours, theirs)
-        )  # fmt: skip
-        print(f"{number:5}  {key}: {ours}\n       theirs: {theirs}\n       {first['route']}, {first['what']}")
+    kinds: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for line in found:
+        kinds.setdefault((line["differs"], str(line["ours"])[:150], str(line["theirs"])[:150]), []).append(line)
+    for (key, ours, theirs), lines in sorted(kinds.items(), key=lambda kind: -len(kind[1]))[:60]:
+        first = lines[0]
+        print(f"{len(lines):5}  {key}: {ours}\n       theirs: {theirs}\n       {first['route']}, {first['what']}")
     by = collections.Counter(line["differs"] for line in found)
     print(f"{count} requests; differences: {dict(by)}")
 

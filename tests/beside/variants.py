@@ -183,9 +183,8 @@ def _methods(service: str, template: str, methods: set[str]) -> Iterator[Sent]:
     for method in METHODS:
         if method in methods:
             continue
+        sent = Sent(service, method, path, route=f"{method} {template}")
         for who in (persona, "none", "garbage"):
-            sent = Sent(service, method, path, who, route=f"{method} {template}", what=f"method as {who}")
-            yield sent
-        sent = Sent(service, method, path, persona, b"{", route=f"{method} {template}")
-        yield _with(sent, "method, not JSON", headers=(("Content-Type", "application/json"),))
-        yield _with(sent, "method, as text", headers=(("Content-Type", "text/plain"),))
+            yield _with(sent, f"method as {who}", persona=who)
+        for what, kind in (("not JSON", "application/json"), ("as text", "text/plain")):
+            yield _with(sent, f"method, {what}", persona=persona, body=b"{", headers=(("Content-Type", kind),))
